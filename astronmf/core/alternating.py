@@ -1,0 +1,247 @@
+"""Alternating minimization: solve all pixels for fixed coefficients, then all observations for fixed components.
+
+``solver="cd"`` solves each row's non-negative least-squares problem by coordinate descent and extrapolates between
+alternations (HER: Ang & Gillis 2019); ``solver="mu"`` is the multiplicative rule of Lee & Seung (2001) with weights
+(Blanton & Roweis 2007; Zhu 2016).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from astronmf._typing import FloatArray
+from astronmf.core.parallel import map_blocks
+from astronmf.core.problem import Problem, pair_products
+from astronmf.kernels.multiplicative import multiplicative_step
+from astronmf.kernels.nnls import coordinate_descent
+from astronmf.kernels.objective import coordinate_gain, quadratic_form, residual_chi2
+
+__all__ = ["Settings", "State", "alternate", "chi2_by_observation"]
+
+INNER_SWEEPS = 10
+INNER_TOLERANCE = 0.03
+
+# Extrapolation (Ang & Gillis 2019, table 1): how it starts, grows after a success and shrinks after a failure.
+EXTRAPOLATION_START = 0.5
+EXTRAPOLATION_GROWTH = 1.05
+EXTRAPOLATION_LIMIT_GROWTH = 1.01
+EXTRAPOLATION_SHRINKAGE = 1.5
+
+# Below this fraction of Σ V X², χ² from Gram matrices is rounding error.
+ROUNDING = 1e-14
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to iterate.
+
+    Attributes
+    ----------
+    solver : {"cd", "mu"}
+    tol : float
+        Stop when an iteration lowers χ² by less than this fraction and `State.kkt` is below it too.
+    max_iter : int
+        Of each stage.
+    """
+
+    solver: str = "cd"
+    tol: float = 1e-5
+    max_iter: int = 1000
+
+
+@dataclass
+class State:
+    """Factors on their way, with χ² (scaled units) after each iteration.
+
+    Attributes
+    ----------
+    coefficients : (k, n) array
+    components : (k, p) array
+    chi2 : float
+    trace : list of float
+    kkt : float
+    converged : bool
+    """
+
+    coefficients: FloatArray
+    components: FloatArray
+    chi2: float
+    trace: list[float] = field(default_factory=list)
+    kkt: float = float("nan")
+    converged: bool = False
+
+
+def alternate(
+    problem: Problem, coefficients: FloatArray, components: FloatArray, settings: Settings, *, fixed: int = 0
+) -> State:
+    """Improve factors until they converge; the given arrays are not modified.
+
+    Parameters
+    ----------
+    problem
+    coefficients : (k, n) array
+    components : (k, p) array
+        Start, at least 0.
+    settings
+    fixed
+        The first so many components stay as they are; all coefficients move.
+
+    Returns
+    -------
+    State
+        Its χ² never rises from one iteration to the next, whatever the extrapolation tried.
+    """
+    state = State(coefficients.copy(), components.copy(), np.inf)
+    state.chi2 = chi2(problem, state.coefficients, state.components)
+    run = _multiplicative if settings.solver == "mu" else _extrapolated
+    run(problem, state, settings, fixed)
+    return state
+
+
+def _multiplicative(problem: Problem, state: State, settings: Settings, fixed: int) -> None:
+    """Iterate the multiplicative rule, components first, as Zhu (2016) does."""
+    for _ in range(settings.max_iter):
+        before = state.chi2
+        update_components(problem, state.coefficients, state.components, settings.solver, fixed)
+        state.chi2 = update_coefficients(problem, state.coefficients, state.components, settings.solver)
+        state.trace.append(state.chi2)
+        if _is_converged(problem, state, before, settings, fixed):
+            return
+
+
+def _extrapolated(problem: Problem, state: State, settings: Settings, fixed: int) -> None:
+    """Alternate with extrapolation; a trial that raises χ² is dropped, and plain steps from the last good pair follow."""
+    last_components, last_coefficients = state.components, state.coefficients
+    ahead = state.coefficients
+    extrapolation, strength, limit = 0.0, EXTRAPOLATION_START, 1.0
+    for _ in range(settings.max_iter):
+        components = state.components.copy()
+        update_components(problem, ahead, components, settings.solver, fixed)
+        solved = components.copy()
+        _extrapolate(components, last_components, extrapolation)
+        coefficients = ahead.copy()
+        found = update_coefficients(problem, coefficients, components, settings.solver)
+        before = state.chi2
+        if found > before and extrapolation > 0:
+            limit, strength, extrapolation = strength, strength / EXTRAPOLATION_SHRINKAGE, 0.0
+            ahead = state.coefficients
+            state.trace.append(before)
+            continue
+        if found > before:  # a plain step that does not descend: rounding is all that is left
+            state.converged = _is_stationary(problem, state, settings, fixed)
+            return
+        state.components, state.coefficients, state.chi2 = components, coefficients, found
+        state.trace.append(found)
+        if _is_converged(problem, state, before, settings, fixed):
+            return
+        ahead = coefficients.copy()
+        _extrapolate(ahead, last_coefficients, strength)
+        last_components, last_coefficients = solved, coefficients
+        extrapolation = strength
+        strength = min(limit, strength * EXTRAPOLATION_GROWTH)
+        limit = min(1.0, limit * EXTRAPOLATION_LIMIT_GROWTH)
+
+
+def _extrapolate(factor: FloatArray, last: FloatArray, strength: float) -> None:
+    """Move `factor` on by `strength` times its last step, and keep it at least 0; in place."""
+    if strength > 0:
+        factor += factor.dtype.type(strength) * (factor - last)
+        np.maximum(factor, 0, out=factor)
+
+
+def _is_converged(problem: Problem, state: State, before: float, settings: Settings, fixed: int) -> bool:
+    """Return whether χ² has stopped falling and the optimality conditions hold, each to the tolerance."""
+    if before - state.chi2 > settings.tol * state.chi2 and state.chi2 > ROUNDING * problem.square_sum:
+        return False
+    state.converged = settings.tol > 0 and _is_stationary(problem, state, settings, fixed)
+    return state.converged
+
+
+def _is_stationary(problem: Problem, state: State, settings: Settings, fixed: int) -> bool:
+    """Measure `State.kkt` and return whether it is below the tolerance (or χ² is zero to rounding)."""
+    state.kkt = kkt(problem, state.coefficients, state.components, fixed)
+    return state.kkt <= settings.tol or state.chi2 <= ROUNDING * problem.square_sum
+
+
+def kkt(problem: Problem, coefficients: FloatArray, components: FloatArray, fixed: int = 0) -> float:
+    """Return what single-coordinate steps could still remove of χ², as a fraction of it."""
+    gram, right = problem.coefficient_system(components)
+    gain = _gain(gram, right, coefficients.astype(np.float64), 0)
+    products = pair_products(coefficients)
+
+    def block_gain(block: slice) -> float:
+        gram, right = problem.component_system(products, coefficients, block)
+        return _gain(gram, right, np.ascontiguousarray(components[:, block]), fixed)
+
+    gain += sum(map_blocks(block_gain, problem.blocks()))
+    total = chi2(problem, coefficients, components)
+    return gain / total if total > 0 else 0.0
+
+
+def update_components(
+    problem: Problem, coefficients: FloatArray, components: FloatArray, solver: str, fixed: int = 0
+) -> None:
+    """Improve all pixels of `components`, (k, p), in place, block by block; the first `fixed` rows stay."""
+    products = pair_products(coefficients)
+
+    def update(block: slice) -> None:
+        gram, right = problem.component_system(products, coefficients, block)
+        here = np.ascontiguousarray(components[:, block])
+        _solve(gram, right, here, solver, fixed)
+        components[:, block] = here
+
+    deque(map_blocks(update, problem.blocks()), maxlen=0)
+
+
+def update_coefficients(problem: Problem, coefficients: FloatArray, components: FloatArray, solver: str) -> float:
+    """Improve all observations of `coefficients`, (k, n), in place, and return χ²."""
+    gram, right = problem.coefficient_system(components)
+    if problem.dtype == np.float64:
+        _solve(gram, right, coefficients, solver, 0)
+        return _chi2_from_system(problem, gram, right, coefficients)
+    double = coefficients.astype(np.float64)
+    _solve(gram, right, double, solver, 0)
+    coefficients[...] = double
+    return chi2(problem, coefficients, components)  # in single precision the difference above is mostly rounding
+
+
+def _chi2_from_system(problem: Problem, gram: FloatArray, right: FloatArray, solution: FloatArray) -> float:
+    """Return χ² of solved row problems: it falls out of their Gram matrices."""
+    out = np.empty(right.shape[1])
+    quadratic_form(gram, right, solution, out)
+    return max(problem.square_sum + float(out.sum()), 0.0)
+
+
+def _gain(gram: FloatArray, right: FloatArray, solution: FloatArray, fixed: int) -> float:
+    """Return what single-coordinate steps could remove of a batch of row problems."""
+    out = np.empty(right.shape[1])
+    coordinate_gain(gram, right, solution, fixed, out)
+    return float(out.sum())
+
+
+def _solve(gram: FloatArray, right: FloatArray, solution: FloatArray, solver: str, fixed: int) -> None:
+    """Improve a batch of row problems in place."""
+    if solver == "mu":
+        multiplicative_step(gram, right, solution, fixed)
+    else:
+        coordinate_descent(gram, right, solution, fixed, INNER_SWEEPS, INNER_TOLERANCE)
+
+
+def chi2(problem: Problem, coefficients: FloatArray, components: FloatArray) -> float:
+    """Return ``Σ V (X − C B)²`` from the residuals, in the problem's units."""
+    return float(chi2_by_observation(problem, coefficients, components).sum())
+
+
+def chi2_by_observation(problem: Problem, coefficients: FloatArray, components: FloatArray) -> FloatArray:
+    """Return each observation's ``Σ_j V (X − C B)²``, (n,), in the problem's units."""
+
+    def of_block(block: slice) -> FloatArray:
+        out = np.zeros(problem.shape[0])
+        model = coefficients.T @ components[:, block]
+        residual_chi2(problem.weights[:, block], problem.weighted[:, block], model, out)
+        return out
+
+    return np.asarray(sum(map_blocks(of_block, problem.blocks())))

@@ -1,0 +1,59 @@
+"""The target step: exact non-negative least squares on fixed components, all observations at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from astronmf._typing import FloatArray
+from astronmf.core import alternating
+from astronmf.core.problem import Problem
+from astronmf.core.results import Projection
+from astronmf.core.uncertainty import active_set_covariance
+from astronmf.kernels.nnls import active_set
+
+__all__ = ["project", "unpack_gram"]
+
+
+def project(problem: Problem, components: FloatArray) -> Projection:
+    """Model every observation with fixed components: ``min over C ≥ 0 of Σ V (X − C B)²``.
+
+    Solved by an active-set method on each observation's Gram matrix, in double precision: the minimum itself, not an
+    iterate near it.
+
+    Parameters
+    ----------
+    problem
+        The observations, (m, p). Weight 0 keeps a pixel out of the fit, and the model still covers it.
+    components : (k, p) array
+        In the caller's units; NaN at pixels that they do not cover, which the problem must not use.
+
+    Returns
+    -------
+    Projection
+    """
+    scaled = np.nan_to_num(components.astype(np.float64)) * problem.column_scale
+    gram, right = problem.coefficient_system(scaled)
+    k, m = right.shape
+    solution = np.zeros((k, m))
+    solved = np.zeros(m, dtype=bool)
+    active_set(gram, right, solution, solved)
+    chi2 = alternating.chi2_by_observation(problem, solution, scaled)
+    scale = problem.row_scale[:, None]
+    curvature = unpack_gram(gram, k) * (problem.chi2_unit * scale**2)[:, :, None]
+    coefficients = solution.T / scale
+    coefficients[~problem.observed] = np.nan
+    return Projection(
+        coefficients,
+        active_set_covariance(curvature, solution.T > 0),
+        chi2 * problem.chi2_unit,
+        np.asarray((problem.weights > 0).sum(axis=1)),
+    )
+
+
+def unpack_gram(gram: FloatArray, k: int) -> FloatArray:
+    """Return packed triangles, (k (k + 1) / 2, m), as full matrices, (m, k, k)."""
+    full = np.empty((gram.shape[1], k, k))
+    rows, columns = np.tril_indices(k)
+    full[:, rows, columns] = gram.T
+    full[:, columns, rows] = gram.T
+    return full

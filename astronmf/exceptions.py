@@ -1,0 +1,40 @@
+"""The warnings and errors of this package.
+
+Wrong arguments raise `ValueError` or `TypeError`, as everywhere in Python; the classes here are for what has no
+built-in name.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AstroNMFWarning",
+    "ConvergenceWarning",
+    "FormatError",
+    "GeometryWarning",
+    "MissingDataWarning",
+    "ScaleFactorWarning",
+]
+
+
+class FormatError(OSError):
+    """A file is there, but it is not what its reader can use."""
+
+
+class AstroNMFWarning(UserWarning):
+    """The parent of all warnings of this package."""
+
+
+class ConvergenceWarning(AstroNMFWarning):
+    """An iteration ended at its limit, before its tolerance."""
+
+
+class MissingDataWarning(AstroNMFWarning):
+    """Values are missing that no mask declared missing, or nothing is left where something was expected."""
+
+
+class ScaleFactorWarning(AstroNMFWarning):
+    """A scale factor lies at the edge of its range, or could not be measured."""
+
+
+class GeometryWarning(AstroNMFWarning):
+    """A centre, an angle or a pixel scale had to be assumed, or two of them disagree."""

@@ -1,0 +1,103 @@
+"""What the row problems say of the whole: χ², what coordinate steps could still gain, and residuals of a block.
+
+Each item's share is written out and summed by the caller, so that a sum has the same bits on any number of threads.
+"""
+
+from __future__ import annotations
+
+from astronmf._typing import FloatArray
+from astronmf.kernels._jit import jit
+
+
+@jit
+def quadratic_form(gram: FloatArray, right: FloatArray, solution: FloatArray, out: FloatArray) -> None:
+    """Write each item's ``xᵀ G x − 2 rᵀ x``; their sum plus ``Σ V X²`` is χ².
+
+    Parameters
+    ----------
+    gram : (k (k + 1) / 2, m) or (k (k + 1) / 2, 1) array
+    right, solution : (k, m) arrays
+    out : (m,) array of float64
+    """
+    k, m = right.shape
+    stride = 0 if gram.shape[1] == 1 else 1
+    for item in range(m):
+        column = stride * item
+        value = 0.0
+        for a in range(k):
+            product = 0.0
+            for b in range(k):
+                entry = a * (a + 1) // 2 + b if b <= a else b * (b + 1) // 2 + a
+                product += gram[entry, column] * solution[b, item]
+            value += solution[a, item] * (product - 2.0 * right[a, item])
+        out[item] = value
+
+
+@jit
+def coordinate_gain(
+    gram: FloatArray, right: FloatArray, solution: FloatArray, first: int, out: FloatArray
+) -> None:
+    """Write the χ² that one step along each of an item's coordinates, taken alone, would remove, summed.
+
+    It is zero if and only if the Karush-Kuhn-Tucker conditions hold: no slope where ``x > 0``, none upwards where
+    ``x = 0``. Measured in χ² it depends neither on the data's unit nor on how the components are scaled.
+
+    Parameters
+    ----------
+    gram : (k (k + 1) / 2, m) or (k (k + 1) / 2, 1) array
+    right, solution : (k, m) arrays
+    first
+        Coordinates before this one are held fixed and do not count.
+    out : (m,) array of float64
+    """
+    k, m = right.shape
+    stride = 0 if gram.shape[1] == 1 else 1
+    for item in range(m):
+        column = stride * item
+        gain = 0.0
+        for a in range(first, k):
+            own = gram[a * (a + 1) // 2 + a, column]
+            slope = float(right[a, item])
+            for b in range(k):
+                entry = a * (a + 1) // 2 + b if b <= a else b * (b + 1) // 2 + a
+                slope -= gram[entry, column] * solution[b, item]
+            if own > 0:
+                step = max(slope / own, -solution[a, item])
+                gain += step * (2.0 * slope - own * step)
+        out[item] = gain
+
+
+@jit
+def residual_chi2(weights: FloatArray, weighted: FloatArray, model: FloatArray, out: FloatArray) -> None:
+    """Add each observation's ``Σ_j V (X − M)²`` over a block of pixels to `out`.
+
+    ``V (X − M)² = (V X − V M)² / V``; values of weight 0 do not count.
+
+    Parameters
+    ----------
+    weights, weighted, model : (n, m) arrays
+        ``V``, ``V X`` and the model ``C B``.
+    out : (n,) array
+        Added to.
+    """
+    n, m = weights.shape
+    for i in range(n):
+        total = 0.0
+        for j in range(m):
+            if weights[i, j] > 0:
+                difference = float(weighted[i, j]) - float(weights[i, j]) * float(model[i, j])
+                total += difference * difference / weights[i, j]
+        out[i] += total
+
+
+@jit
+def positive_energy(weights: FloatArray, weighted: FloatArray, model: FloatArray, out: FloatArray) -> None:
+    """Add each observation's ``Σ_j V [X − M]₊²`` over a block of pixels to `out`; arguments as `residual_chi2`."""
+    n, m = weights.shape
+    for i in range(n):
+        total = 0.0
+        for j in range(m):
+            if weights[i, j] > 0:
+                difference = max(float(weighted[i, j]) - float(weights[i, j]) * float(model[i, j]), 0.0)
+                total += difference * difference / weights[i, j]
+        out[i] += total

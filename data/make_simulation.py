@@ -26,17 +26,21 @@ Uncertainty
     ``ERR`` is estimated from the noisy data: its photon part comes from the running mean of three
     consecutive exposures of one visit (two at either end), clipped at zero before the sky and the
     read variance are added.  Averaging in time rather than in space keeps the sharp speckles in
-    the variance, and a pixel's own noise enters its own weight by at most a half.  Weights of this
-    kind pull a weighted mean low by no more than about half an electron per pixel and exposure.
+    the variance, and a pixel's own noise enters its own weight by at most a half where the
+    neighbouring exposures are usable.  To first order, such weights pull a weighted mean low by
+    no more than half an electron per pixel and exposure.
 
 Orientation
     ``ANGLE`` is the position angle, east of north, of the detector's +y axis.  A source at
     separation r and position angle PA falls at x = xc - r sin(PA - ANGLE) and
     y = yc + r cos(PA - ANGLE).  The ring is drawn afresh for every roll; no image is rotated.
+    The PSF keeps its orientation on the detector, so the north-up truth shows what a telescope at
+    ``ANGLE`` zero would see, and a turned roll differs from it by the PSF's own asymmetry.
 
 The off-axis PSF is the one for a source far from the occulting mask, cut to a small square and
 normalised to unit sum.  Ring and planet are made with exactly this PSF, so they are consistent
-with it to machine precision, but the faint light that it scatters beyond the cut is left out.
+with it to rounding, but the faint light that a real one scatters beyond the cut is left out.  Its
+share is one minus the keyword PSFENCL of the truth file.
 """
 
 from __future__ import annotations
@@ -56,7 +60,7 @@ from scipy import ndimage
 SEED = 20240607
 SIZE = 169
 CENTRE = SIZE // 2
-PSF_SIZE = 61
+PSF_SIZE = 31
 PIXELS_PER_RESOLUTION = 2.0
 
 DO_NOT_USE = 1
@@ -102,9 +106,9 @@ class Aberrations:
     """Wavefront error of the telescope; root-mean-square values in nanometres."""
 
     static: float = 70.0
-    static_exponent: float = -2.2
-    low_order_drift: float = 1.5
-    mid_frequency_drift: float = 1.5
+    static_exponent: float = -2.8
+    low_order_drift: float = 0.8
+    mid_frequency_drift: float = 1.0
     mid_frequency_modes: int = 3
     mid_frequency_band: tuple[float, float] = (4.0, 28.0)  # cycles per diameter
     correlation: float = 12.0  # exposures over which the drift forgets its past
@@ -124,12 +128,12 @@ class Ring:
     """Optically thin scattering ring; lengths in pixels, angles in degrees."""
 
     radius: float = 30.0
-    inner_slope: float = 14.0
-    outer_slope: float = -9.0
+    inner_slope: float = 20.0
+    outer_slope: float = -14.0
     inclination: float = 60.0
     position_angle: float = 35.0
     asymmetry: float = 0.3
-    contrast: float = 4.0e-4  # total flux over the star's
+    contrast: float = 5.0e-4  # total flux over the star's
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ class Planet:
 
     separation: float = 50.0
     position_angle: float = 250.0
-    contrast: float = 1.2e-6  # total flux over the star's
+    contrast: float = 1.5e-6  # total flux over the star's
 
 
 @dataclass(frozen=True)
@@ -154,11 +158,11 @@ class Visit:
 
 TARGET_FLUX = 0.5
 VISITS = (
-    Visit("referenceA", 16, 31.0, 0.60, True),
+    Visit("referenceA", 16, 31.0, 0.75, True),
     Visit("target_roll1", 4, 20.0, TARGET_FLUX, False),
-    Visit("referenceB", 16, 74.0, 0.75, True),
+    Visit("referenceB", 16, 74.0, 0.95, True),
     Visit("target_roll2", 4, 48.0, TARGET_FLUX, False),
-    Visit("referenceC", 16, 112.0, 0.65, True),
+    Visit("referenceC", 16, 112.0, 0.85, True),
 )
 
 
@@ -291,9 +295,7 @@ def make_screen(
     return screen[: shape[0], : shape[1]].ravel()
 
 
-def make_drift_modes(
-    rng: np.random.Generator, imager: Imager, aberrations: Aberrations
-) -> NDArray:
+def make_drift_modes(rng: np.random.Generator, imager: Imager, aberrations: Aberrations) -> NDArray:
     """Make the drifting wavefront maps, in nanometres for an amplitude of one.
 
     Returns
@@ -414,8 +416,9 @@ def detector_position(separation: float, position_angle: float, angle: float) ->
 def draw_point(psf: NDArray, position: NDArray) -> NDArray:
     """Put the PSF, of unit flux, at a fractional position (x, y).
 
-    The shift is a phase ramp: the image of a circular aperture holds no frequency above the
-    Nyquist limit of this sampling, so interpolation in Fourier space is exact for it.
+    The shift is a phase ramp: the image of an aperture holds no frequency above the Nyquist limit
+    of this sampling, so interpolation in Fourier space adds no error but a faint ringing from the
+    edge of the cut.
     """
     frequency = np.fft.fftfreq(2 * SIZE)
     ramp_y = np.exp(-2j * np.pi * frequency * position[1])
@@ -441,6 +444,8 @@ class Scene:
     ----------
     psf
         Off-axis PSF, unit sum.
+    psf_enclosed
+        Share of the light in a full frame that falls inside the cut PSF.
     star
         Star images in order of time, shape (exposures, y, x).
     ring, planet
@@ -449,6 +454,7 @@ class Scene:
     """
 
     psf: NDArray
+    psf_enclosed: float
     star: NDArray
     ring: dict[float, NDArray]
     planet: dict[float, NDArray]
@@ -472,11 +478,10 @@ def exposure_visits() -> list[Visit]:
 
 
 def crop_psf(image: NDArray) -> NDArray:
-    """Cut the centre of a star image and normalise it to unit sum."""
+    """Cut the centre of a star image."""
     half = PSF_SIZE // 2
     inside = slice(CENTRE - half, CENTRE + half + 1)
-    psf = image[inside, inside]
-    return psf / psf.sum()
+    return image[inside, inside]
 
 
 def observe_stars(
@@ -504,7 +509,8 @@ def observe_stars(
 def make_scene(rng: np.random.Generator, telescope: Telescope) -> Scene:
     """Compute the noise-free rates of star, ring and planet."""
     off_axis, occulted = observe_stars(rng, Imager(telescope), Aberrations())
-    psf = crop_psf(off_axis)
+    core = crop_psf(off_axis)
+    psf = core / core.sum()
     jansky = electrons_per_jansky(telescope)
     flux = jansky * np.array([visit.star_flux for visit in exposure_visits()])
     angles = [0.0] + [visit.angle for visit in VISITS if not visit.is_reference]
@@ -512,7 +518,7 @@ def make_scene(rng: np.random.Generator, telescope: Telescope) -> Scene:
     target = jansky * TARGET_FLUX
     rings = {a: target * ring.contrast * convolve(draw_ring(ring, a), psf) for a in angles}
     planets = {a: target * planet.contrast * planet_image(planet, psf, a) for a in angles}
-    return Scene(psf, occulted * flux[:, None, None], rings, planets)
+    return Scene(psf, float(core.sum()), occulted * flux[:, None, None], rings, planets)
 
 
 def total_rate(scene: Scene, index: int, visit: Visit) -> NDArray:
@@ -530,9 +536,7 @@ def expose(rng: np.random.Generator, rate: NDArray, sky: float, exposure: Exposu
     return counts - exposure.seconds * sky
 
 
-def estimate_variance(
-    counts: NDArray, usable: NDArray, sky: float, exposure: Exposure
-) -> NDArray:
+def estimate_variance(counts: NDArray, usable: NDArray, sky: float, exposure: Exposure) -> NDArray:
     """Estimate the variance of one visit's counts from the counts themselves.
 
     Parameters
@@ -591,9 +595,7 @@ def add_missing_values(
         frame_error.flat[chosen[8:]] = np.nan
 
 
-def visit_variance(
-    counts: NDArray, usable: NDArray, sky: float, exposure: Exposure
-) -> NDArray:
+def visit_variance(counts: NDArray, usable: NDArray, sky: float, exposure: Exposure) -> NDArray:
     """Estimate the variance of all exposures, visit by visit, in electrons squared."""
     ends = np.cumsum([visit.exposures for visit in VISITS])
     pieces = zip(np.split(counts, ends[:-1]), np.split(usable, ends[:-1]), strict=True)
@@ -646,7 +648,7 @@ def make_primary(title: str, telescope: Telescope) -> fits.PrimaryHDU:
         ("INSTRUME", "HCIPY-LYOT", "Lyot coronagraph propagated with HCIPy"),
         ("FILTER", "SIM200", "square band"),
         ("WAVELEN", telescope.wavelength * 1e6, "[um] band centre"),
-        ("BANDWID", telescope.wavelength * telescope.bandwidth * 1e6, "[um] band width"),
+        ("BANDWID", round(telescope.wavelength * telescope.bandwidth * 1e6, 6), "[um] band width"),
         ("DIAMETER", telescope.diameter, "[m] aperture"),
         ("LAMD", PIXELS_PER_RESOLUTION, "[pix] lambda/D at the band centre"),
         ("EXPTIME", exposure.seconds, "[s] of one frame"),
@@ -679,9 +681,15 @@ def compress(data: NDArray, name: str, header: fits.Header, step: float) -> fits
     # A negative level is an absolute step: a level relative to the noise of a whole tile would be
     # too coarse for the faint outer pixels that share a tile with the bright star.
     return fits.CompImageHDU(
-        data.astype(np.float32), header, name, compression_type="RICE_1", tile_shape=(1, SIZE, SIZE),
-        quantize_level=-step, quantize_method=1, dither_seed=1 + SEED % 10000,
-    )  # fmt: skip
+        data.astype(np.float32),
+        header,
+        name,
+        compression_type="RICE_1",
+        tile_shape=(1, SIZE, SIZE),
+        quantize_level=-step,
+        quantize_method=1,
+        dither_seed=1 + SEED % 10000,
+    )
 
 
 def make_frame_table(observation: Observation) -> fits.BinTableHDU:
@@ -701,18 +709,23 @@ def make_observation_file(
     faintest = float(np.nanmin(observation.error))
     header = image_header(telescope)
     quality = fits.CompImageHDU(
-        observation.quality, image_header(telescope, ""), "DQ",
-        compression_type="RICE_1", tile_shape=(1, SIZE, SIZE),
-    )  # fmt: skip
+        observation.quality,
+        image_header(telescope, ""),
+        "DQ",
+        compression_type="RICE_1",
+        tile_shape=(1, SIZE, SIZE),
+    )
     quality.header["DNU"] = DO_NOT_USE, "bit value: do not use this pixel"
     quality.header["JUMP"] = JUMP_DETECTED, "bit value: cosmic ray"
-    return fits.HDUList([
-        make_primary(title, telescope),
-        compress(observation.data, "SCI", header, faintest / 16),
-        compress(observation.error, "ERR", header, faintest / 16),
-        quality,
-        make_frame_table(observation),
-    ])  # fmt: skip
+    return fits.HDUList(
+        [
+            make_primary(title, telescope),
+            compress(observation.data, "SCI", header, faintest / 16),
+            compress(observation.error, "ERR", header, faintest / 16),
+            quality,
+            make_frame_table(observation),
+        ]
+    )
 
 
 def add_truth_keywords(header: fits.Header, scene: Scene, telescope: Telescope) -> None:
@@ -733,6 +746,12 @@ def add_truth_keywords(header: fits.Header, scene: Scene, telescope: Telescope) 
     header["PIXAREA"] = pixel_area(telescope), "[sr] solid angle of a pixel"
 
 
+def round_image(image: NDArray, decimals: int) -> NDArray[np.float32]:
+    """Round an image, so that its bytes do not hang on the last digit of a Fourier transform."""
+    # Adding zero turns negative zeros into plain ones.
+    return (np.round(image, decimals) + 0.0).astype(np.float32)
+
+
 def make_truth_file(scene: Scene, telescope: Telescope) -> fits.HDUList:
     """Assemble the noise-free images in MJy / sr; the PSF has no unit."""
     unit, header = surface_brightness_unit(telescope), image_header(telescope)
@@ -748,11 +767,12 @@ def make_truth_file(scene: Scene, telescope: Telescope) -> fits.HDUList:
     add_truth_keywords(primary.header, scene, telescope)
     hdus = [primary]
     for name, image in images.items():
-        hdus.append(fits.ImageHDU((unit * image).astype(np.float32), header, name))
+        hdus.append(fits.ImageHDU(round_image(unit * image, 6), header, name))
     add_truth_keywords(hdus[1].header, scene, telescope)
     for index, roll in enumerate(rolls, start=1):
         primary.header[f"ANGLE{index}"] = roll.angle, "[deg] of plane of DISK_DETECTOR and STAR"
-    hdus.append(fits.ImageHDU(scene.psf.astype(np.float32), name="PSF"))
+    hdus.append(fits.ImageHDU(round_image(scene.psf, 9), name="PSF"))
+    primary.header["PSFENCL"] = scene.psf_enclosed, "share of a full frame's light in PSF"
     return fits.HDUList(hdus)
 
 

@@ -30,6 +30,9 @@ EXTRAPOLATION_GROWTH = 1.05
 EXTRAPOLATION_LIMIT_GROWTH = 1.01
 EXTRAPOLATION_SHRINKAGE = 1.5
 
+# So many slow iterations in a row count as an end: extrapolation starts slowly, and once more after each restart.
+SLOW_ITERATIONS = 3
+
 # Below this fraction of Σ V X², χ² from Gram matrices is rounding error.
 ROUNDING = 1e-14
 
@@ -42,13 +45,13 @@ class Settings:
     ----------
     solver : {"cd", "mu"}
     tol : float
-        Stop when an iteration lowers χ² by less than this fraction and `State.kkt` is below it too.
+        Stop when three iterations in a row each lower χ² by less than this fraction, and `State.kkt` is below it.
     max_iter : int
         Of each stage.
     """
 
     solver: str = "cd"
-    tol: float = 1e-5
+    tol: float = 1e-6
     max_iter: int = 1000
 
 
@@ -62,6 +65,8 @@ class State:
     components : (k, p) array
     chi2 : float
     trace : list of float
+    slow_iterations : int
+        How many in a row, up to now, lowered χ² by less than the tolerance.
     kkt : float
     converged : bool
     """
@@ -70,6 +75,7 @@ class State:
     components: FloatArray
     chi2: float
     trace: list[float] = field(default_factory=list)
+    slow_iterations: int = 0
     kkt: float = float("nan")
     converged: bool = False
 
@@ -154,7 +160,9 @@ def _extrapolate(factor: FloatArray, last: FloatArray, strength: float) -> None:
 
 def _is_converged(problem: Problem, state: State, before: float, settings: Settings, fixed: int) -> bool:
     """Return whether χ² has stopped falling and the optimality conditions hold, each to the tolerance."""
-    if before - state.chi2 > settings.tol * state.chi2 and state.chi2 > ROUNDING * problem.square_sum:
+    slow = before - state.chi2 <= settings.tol * state.chi2 or state.chi2 <= ROUNDING * problem.square_sum
+    state.slow_iterations = state.slow_iterations + 1 if slow else 0
+    if state.slow_iterations < SLOW_ITERATIONS:
         return False
     state.converged = settings.tol > 0 and _is_stationary(problem, state, settings, fixed)
     return state.converged

@@ -11,6 +11,9 @@ from astronmf.core.problem import Problem
 
 __all__ = ["Factorization", "Projection", "Stage"]
 
+# Below this share a component's pixel is more than thirty times as noisy as where all observations see it.
+SMALLEST_SHARE = 1e-3
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -22,7 +25,8 @@ class Stage:
     coefficients : (n, k) array
         They carry the flux; NaN for an observation without a valid value.
     components : (k, p) array
-        Non-negative, of unit L2 norm over their valid pixels; NaN where no observation is valid.
+        Non-negative, of unit L2 norm over their valid pixels; NaN where no observation that carries the component
+        is valid.
     chi2 : float
         ``Σ V (X − C B)²`` over the valid values.
     fractional_residual_variance : float
@@ -118,18 +122,39 @@ def in_callers_units(
 ) -> tuple[FloatArray, FloatArray]:
     """Undo the problem's scaling and normalise: (k, n), (k, p) to (n, k), (k, p) with unit-norm components.
 
-    A component that is zero everywhere stays zero, with zero coefficients. Observations and pixels without a valid
-    value become NaN.
+    A component that is zero everywhere stays zero, with zero coefficients. Observations without a valid value become
+    NaN, and so do the pixels of a component that the data do not determine.
     """
-    pixels = components.astype(np.float64) / problem.column_scale
-    pixels[:, ~problem.supported] = 0.0
+    unknown = undetermined(problem, coefficients)
+    pixels = np.where(unknown, 0.0, components / problem.column_scale)
     norm = np.sqrt(np.sum(pixels**2, axis=1))
     safe = np.where(norm > 0, norm, 1.0)
     flux = coefficients.astype(np.float64).T / problem.row_scale[:, None] * norm
     pixels /= safe[:, None]
-    pixels[:, ~problem.supported] = np.nan
+    pixels[unknown] = np.nan
     flux[~problem.observed] = np.nan
     return flux.astype(problem.dtype), pixels.astype(problem.dtype)
+
+
+def undetermined(problem: Problem, coefficients: FloatArray) -> BoolArray:
+    """Return the pixels at which the data say nothing of a component: (k, p) bool.
+
+    Those without a valid value; and those where the observations that carry the component are all missing, so that
+    what was found there is 0 or noise over almost 0. The measure is the share of the component's squared coefficients
+    that belongs to observations that see the pixel.
+
+    Parameters
+    ----------
+    problem
+    coefficients : (k, n) array
+    """
+    power = coefficients.astype(np.float64) ** 2
+    total = power.sum(axis=1, keepdims=True)
+    out = np.empty((coefficients.shape[0], problem.shape[1]), dtype=bool)
+    for block in problem.blocks():
+        seen = power @ (problem.weights[:, block] > 0)
+        out[:, block] = (seen < SMALLEST_SHARE * total) & (total > 0)
+    return out | ~problem.supported
 
 
 def in_problem_units(

@@ -31,14 +31,17 @@ class SequentialSettings:
     refit : {"all", "last"}
         "all" refines every component at every stage (the literature's rule); "last" only the new one, so that the
         first k components of any stage are those of stage k.
+    new : {"residual", "random"}
+        Where a new component starts: see `initialize`.
     pixel_fraction : float or None
         Learn the coefficients on this fraction of the pixels, chosen at random, then solve all pixels and polish
         with a few full iterations a stage. `None`: all pixels throughout.
     random_state : int or None
-        Seed of that choice.
+        Seed of all that is random.
     """
 
     refit: str = "all"
+    new: str = "residual"
     pixel_fraction: float | None = None
     random_state: int | None = 0
 
@@ -48,18 +51,21 @@ def build(
     n_components: int,
     settings: Settings,
     sequence: SequentialSettings,
+    start: tuple[FloatArray, FloatArray] | None = None,
     progress: Progress = no_progress,
 ) -> Factorization:
     """Build `n_components` components, each learnt with those before it in place; every stage is kept.
 
-    Stage k starts from the k − 1 components before it and `initialize.new_component`; all coefficients are refined,
-    and the components that `sequence.refit` names.
+    Stage k starts from the k − 1 components before it and a new one; all coefficients are refined, and the
+    components that `sequence.refit` names.
 
     Parameters
     ----------
     problem
     n_components
     settings, sequence
+    start : ((j, n) array, (j, p) array), optional
+        Coefficients and components to go on from; the first stage refines them.
     progress
         Called after each stage.
 
@@ -67,25 +73,15 @@ def build(
     -------
     Factorization
     """
-    start = _Sampled(problem, settings, sequence) if sequence.pixel_fraction is not None else None
+    builder = _Sampled(problem, settings, sequence) if sequence.pixel_fraction else _Whole(problem, settings, sequence)
     if start is not None:
-        settings = Settings(settings.solver, settings.tol, POLISH_ITERATIONS)
-    n, p = problem.shape
-    coefficients = np.zeros((0, n), dtype=problem.dtype)
-    components = np.zeros((0, p), dtype=problem.dtype)
+        builder.state = State(*start, np.inf)
+    given = builder.state.coefficients.shape[0]
     stages: list[Stage] = []
-    for k in range(1, n_components + 1):
+    for k in range(max(given, 1), n_components + 1):
         began = perf_counter()
-        fixed = k - 1 if sequence.refit == "last" else 0
-        if start is None:
-            first = _with_new_component(problem, coefficients, components)
-        else:
-            first = start.next_stage(problem, components, fixed)
-        state = alternating.alternate(problem, *first, settings, fixed=fixed)
-        coefficients, components = state.coefficients, state.components
-        if start is not None:
-            state.converged = start.state.converged
-        stages.append(_finish(problem, state, perf_counter() - began))
+        builder.advance(grow=k > given)
+        stages.append(_finish(problem, builder.state, perf_counter() - began))
         progress(k, n_components, "components")
     return _collect(problem, stages, settings)
 
@@ -108,45 +104,78 @@ def factorize(
 def start_by_residuals(problem: Problem, n_components: int, settings: Settings) -> tuple[FloatArray, FloatArray]:
     """Return a start for a joint factorization: a sequential build with a few iterations a stage."""
     brief = Settings(settings.solver, settings.tol, STARTING_ITERATIONS)
-    coefficients = np.zeros((0, problem.shape[0]), dtype=problem.dtype)
-    components = np.zeros((0, problem.shape[1]), dtype=problem.dtype)
+    builder = _Whole(problem, brief, SequentialSettings())
     for _ in range(n_components):
-        first = _with_new_component(problem, coefficients, components)
-        state = alternating.alternate(problem, *first, brief)
-        coefficients, components = state.coefficients, state.components
-    return coefficients, components
+        builder.advance(grow=True)
+    return builder.state.coefficients, builder.state.components
+
+
+class _Whole:
+    """A build on all pixels: the factors so far, and how to take them one stage on."""
+
+    def __init__(self, problem: Problem, settings: Settings, sequence: SequentialSettings) -> None:
+        self.problem = problem
+        self.settings = settings
+        self.sequence = sequence
+        self.state = _empty(problem)
+
+    def advance(self, grow: bool) -> None:
+        """Add a component (or refine those given at the start) and iterate."""
+        coefficients, components = self.state.coefficients, self.state.components
+        if grow:
+            coefficients, components = _with_new_component(
+                self.problem, coefficients, components, self.sequence
+            )
+        fixed = _fixed(coefficients, self.sequence) if grow else 0
+        self.state = alternating.alternate(self.problem, coefficients, components, self.settings, fixed=fixed)
 
 
 class _Sampled:
-    """The same build on a random sample of the pixels, one stage ahead of the whole."""
+    """A build that learns its coefficients on a random sample of the pixels, and polishes on all of them."""
 
     def __init__(self, problem: Problem, settings: Settings, sequence: SequentialSettings) -> None:
         p = problem.shape[1]
-        assert sequence.pixel_fraction is not None
-        count = min(p, max(int(np.ceil(sequence.pixel_fraction * p)), 1))
+        count = min(p, int(np.ceil((sequence.pixel_fraction or 1.0) * p)))
         generator = np.random.default_rng(sequence.random_state)
-        self.problem = problem.subset(np.sort(generator.choice(p, count, replace=False)))
-        self.settings = settings
-        n, m = self.problem.shape
-        self.state = State(np.zeros((0, n), problem.dtype), np.zeros((0, m), problem.dtype), np.inf)
+        chosen = np.sort(generator.choice(p, count, replace=False))
+        self.sample = _Whole(problem.subset(chosen), settings, sequence)
+        self.problem = problem
+        self.sequence = sequence
+        self.polish = Settings(settings.solver, settings.tol, POLISH_ITERATIONS)
+        self.state = _empty(problem)
 
-    def next_stage(self, whole: Problem, components: FloatArray, fixed: int) -> tuple[FloatArray, FloatArray]:
-        """Return the sample's coefficients of the next stage and all pixels solved for them."""
-        first = _with_new_component(self.problem, self.state.coefficients, self.state.components)
-        self.state = alternating.alternate(self.problem, *first, self.settings, fixed=fixed)
-        coefficients = self.state.coefficients
-        k, p = coefficients.shape[0], whole.shape[1]
-        pixels = np.zeros((k, p), dtype=whole.dtype)
-        pixels[: components.shape[0]] = components
-        alternating.update_components(whole, coefficients, pixels, self.settings.solver, fixed)
-        return coefficients, pixels
+    def advance(self, grow: bool) -> None:
+        """Take the sample one stage on, solve all pixels for its coefficients, and polish."""
+        self.sample.advance(grow)
+        coefficients = self.sample.state.coefficients
+        pixels = np.zeros((coefficients.shape[0], self.problem.shape[1]), dtype=self.problem.dtype)
+        pixels[:-1] = self.state.components
+        fixed = _fixed(coefficients, self.sequence)
+        alternating.update_components(self.problem, coefficients, pixels, self.polish.solver, fixed)
+        self.state = alternating.alternate(self.problem, coefficients, pixels, self.polish, fixed=fixed)
+        self.state.converged = self.sample.state.converged
+
+
+def _empty(problem: Problem) -> State:
+    """Return factors of no components."""
+    n, p = problem.shape
+    return State(np.zeros((0, n), problem.dtype), np.zeros((0, p), problem.dtype), np.inf)
+
+
+def _fixed(coefficients: FloatArray, sequence: SequentialSettings) -> int:
+    """Return how many components stay as they are."""
+    return coefficients.shape[0] - 1 if sequence.refit == "last" else 0
 
 
 def _with_new_component(
-    problem: Problem, coefficients: FloatArray, components: FloatArray
+    problem: Problem, coefficients: FloatArray, components: FloatArray, sequence: SequentialSettings
 ) -> tuple[FloatArray, FloatArray]:
     """Return the factors with the start of one more component appended."""
-    coefficient, pattern = initialize.new_component(problem, coefficients, components)
+    if sequence.new == "random":
+        seed = None if sequence.random_state is None else sequence.random_state + coefficients.shape[0]
+        coefficient, pattern = initialize.random_factors(problem, 1, seed)
+    else:
+        coefficient, pattern = initialize.new_component(problem, coefficients, components)
     return np.vstack([coefficients, coefficient]), np.vstack([components, pattern])
 
 

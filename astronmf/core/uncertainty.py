@@ -46,12 +46,12 @@ def model_variance(components: FloatArray, covariance: FloatArray) -> FloatArray
 
     Parameters
     ----------
-    components : (k, p) array
+    components : (k, ...) array
     covariance : (k, k) array
         Of one observation's coefficients.
 
     Returns
     -------
-    (p,) array
+    (...) array
     """
-    return np.asarray(np.sum(components * (covariance @ components), axis=0))
+    return np.asarray(np.sum(components * np.tensordot(covariance, components, axes=1), axis=0))

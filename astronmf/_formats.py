@@ -1,0 +1,78 @@
+"""How a class finds readers and writers that live in a higher layer: through astropy's unified I/O registry."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeVar
+
+from astronmf._validation import fail
+from astronmf.exceptions import FormatError
+
+__all__ = ["providers", "read", "write"]
+
+Class = TypeVar("Class")
+
+#: Modules that register formats when they are imported; others may add theirs.
+providers: list[str] = []
+
+GENERAL = "fits"
+
+
+def read(cls: type[Class], path: Any, format: str | None, **options: Any) -> Class:  # noqa: A002
+    """Return what a file holds, by the reader for its format.
+
+    Raises
+    ------
+    FileNotFoundError, FormatError
+        If the file is not there, or no reader knows it.
+    ValueError
+        If there is no such format.
+    """
+    where = Path(path)
+    if not where.exists():
+        msg = f"{where}: no such file"
+        raise FileNotFoundError(msg)
+    found = _check_format(cls, format, "Read") if format is not None else _identify(cls, where)
+    from astropy.io import registry  # here, so that `import astronmf` stays light
+
+    result: Class = registry.read(cls, str(where), format=found, **options)
+    return result
+
+
+def write(content: Any, path: Any, format: str, **options: Any) -> None:  # noqa: A002
+    """Write to a file by the writer for a format."""
+    from astropy.io import registry
+
+    registry.write(content, str(Path(path)), format=_check_format(type(content), format, "Write"), **options)
+
+
+def _load() -> None:
+    """Import every provider; Python remembers those already imported."""
+    for name in providers:
+        import_module(name)
+
+
+def _check_format(cls: type, name: str, direction: str) -> str:
+    """Return the name of a format that can be read or written."""
+    from astropy.io import registry
+
+    _load()
+    known = [row["Format"] for row in registry.get_formats(cls) if row[direction] == "Yes"]
+    if name not in known:
+        raise fail("format", "one of " + ", ".join(map(repr, known)), repr(name))
+    return name
+
+
+def _identify(cls: type, path: Path) -> str:
+    """Return the format of a file: an instrument's own before the general one."""
+    from astropy.io import registry
+
+    _load()
+    found = registry.identify_format("read", cls, str(path), None, [], {})
+    special = [name for name in found if name != GENERAL]
+    if not found or len(special) > 1:
+        what = "several formats fit: " + ", ".join(special) if special else "not FITS, nor any other known format"
+        msg = f"{path}: {what}; name one with 'format'"
+        raise FormatError(msg)
+    return str((special or found)[0])

@@ -1,0 +1,369 @@
+"""`NMF` and `SequentialNMF`, in the manner of scikit-learn."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Self
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Table
+from numpy.typing import ArrayLike, DTypeLike
+
+from astronmf._inputs import Values, unpack
+from astronmf._typing import FloatArray, Progress, no_progress
+from astronmf._validation import as_real_array, check_choice, check_integer, check_number, check_shape, fail
+from astronmf.core.alternating import Settings
+from astronmf.core.initialize import random_factors
+from astronmf.core.problem import Problem
+from astronmf.core.projection import project
+from astronmf.core.results import Factorization, Projection, in_problem_units
+from astronmf.core.sequential import SequentialSettings, build, factorize, start_by_residuals
+
+__all__ = ["NMF", "SequentialNMF"]
+
+SOLVERS = ("cd", "mu")
+
+
+class _Factorizer:
+    """What both estimators share: input, output, and the exact transform."""
+
+    n_components: int
+    solver: str
+    tol: float
+    max_iter: int
+    init: Any
+    dtype: DTypeLike | None
+    random_state: int | None
+    progress: Progress | None
+
+    #: Filled by ``fit``.
+    factorization_: Factorization
+
+    def fit(self, X: Any, weights: Any = None, mask: Any = None, *, uncertainty: Any = None) -> Self:
+        """Learn components and coefficients from observations.
+
+        Parameters
+        ----------
+        X : (n, ...) array, Quantity, masked array or NDData
+            Axis 0 is the observation; any trailing shape. Negative values stay; NaN and Inf are missing.
+        weights : array that broadcasts to X's shape, optional
+            ``1/σ²``; 0 is missing.
+        mask : bool array that broadcasts to X's shape, optional
+            `True` = excluded.
+        uncertainty : array that broadcasts to X's shape, optional
+            1σ, instead of `weights`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If an argument breaks its constraint, or no value is left.
+        """
+        values = unpack(X, weights, mask, uncertainty)
+        problem = self._problem(values)
+        check_choice("solver", self.solver, SOLVERS)
+        if self.solver == "mu" and (problem.weighted < 0).any():
+            found = f"{int((problem.weighted < 0).sum())} negative values; solver='cd' keeps and uses them"
+            raise fail("X", "non-negative for solver='mu'", found)
+        check_integer("n_components", self.n_components, 1, min(problem.shape))
+        self.shape_ = values.data.shape[1:]
+        self.unit_ = values.unit
+        self.factorization_ = self._run(problem, self._settings())
+        return self
+
+    def fit_transform(self, X: Any, weights: Any = None, mask: Any = None, *, uncertainty: Any = None) -> FloatArray:
+        """Fit, and return the coefficients, (n, k); parameters as `fit`."""
+        return self.fit(X, weights, mask, uncertainty=uncertainty).coefficients_
+
+    def transform(self, X: Any, weights: Any = None, mask: Any = None, *, uncertainty: Any = None) -> FloatArray:
+        """Return the coefficients of observations on the fixed components: exact non-negative least squares.
+
+        Parameters
+        ----------
+        X : (m, ...) array
+            With the trailing shape of the fitted data.
+        weights, mask, uncertainty
+            As in `fit`.
+
+        Returns
+        -------
+        (m, k) array
+            NaN for an observation without a valid value.
+        """
+        return self.project(X, weights, mask, uncertainty=uncertainty).coefficients
+
+    def project(self, X: Any, weights: Any = None, mask: Any = None, *, uncertainty: Any = None) -> Projection:
+        """Return coefficients with their covariance, χ² and number of valid values; parameters as `transform`."""
+        components = self._flat_components()
+        values = unpack(X, weights, mask, uncertainty, self.unit_)
+        check_shape("X", values.data, (None, *self.shape_))
+        covered = np.isfinite(components).all(axis=0)
+        problem = flat_problem(values, np.float64, excluded=~covered)
+        return project(problem, components)
+
+    def inverse_transform(self, coefficients: ArrayLike) -> Any:
+        """Return the models of observations, (m, ...), from their coefficients, (m, k).
+
+        NaN where the fit had no valid value, or none for a component that the observation uses. A Quantity if the
+        fitted data had a unit.
+        """
+        components = self._flat_components()
+        values = as_real_array("coefficients", coefficients)
+        check_shape("coefficients", values, (None, components.shape[0]))
+        model = values @ np.nan_to_num(components)
+        unknown = (np.nan_to_num(values) > 0).astype(np.float64) @ np.isnan(components)
+        model[unknown > 0] = np.nan
+        model[:, ~self._fitted().supported] = np.nan
+        model = model.reshape(-1, *self.shape_)
+        return model if self.unit_ is None else u.Quantity(model, self.unit_, copy=False)
+
+    @property
+    def components_(self) -> FloatArray:
+        """Components, (k, ...): non-negative, unit L2 norm; NaN where no observation that carries them is valid."""
+        return self._flat_components().reshape(-1, *self.shape_)
+
+    @property
+    def coefficients_(self) -> FloatArray:
+        """Coefficients, (n, k), in the data's unit; NaN for an observation without a valid value."""
+        return self._fitted().last.coefficients
+
+    @property
+    def chi2_(self) -> float:
+        """``Σ V (X − C B)²`` over the valid values."""
+        return self._fitted().last.chi2
+
+    @property
+    def reduced_chi2_(self) -> float:
+        """χ² over ``N_valid − k (n + p − k)``, NaN if that is not positive."""
+        return self._fitted().reduced_chi2(self._fitted().last)
+
+    @property
+    def n_valid_(self) -> int:
+        """How many values took part."""
+        return self._fitted().n_valid
+
+    @property
+    def fractional_residual_variance_(self) -> FloatArray:
+        """``Σ V (X − C B)² / Σ V (X − x̄)²`` after each stage: (stages,), so (k,) for a sequential build."""
+        return np.array([stage.fractional_residual_variance for stage in self._fitted().stages])
+
+    @property
+    def history_(self) -> Table:
+        """A row for each stage: stage, iterations, chi2, kkt, converged, seconds."""
+        return history_table(self._fitted())
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002, FBT (scikit-learn's signature)
+        """Return the constructor's parameters by name."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def set_params(self, **parameters: Any) -> Self:
+        """Set constructor parameters by name."""
+        for name, value in parameters.items():
+            check_choice("parameter", name, self.get_params())
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        """Return the call that makes this estimator."""
+        defaults = inspect.signature(type(self)).parameters
+        given = {k: v for k, v in self.get_params().items() if v is not defaults[k].default}
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in given.items())})"
+
+    def _run(self, problem: Problem, settings: Settings) -> Factorization:
+        raise NotImplementedError
+
+    def _problem(self, values: Values) -> Problem:
+        if values.data.ndim < 2:
+            raise fail("X", "an array of at least 2 dimensions, observations first", f"shape {values.data.shape}")
+        return flat_problem(values, self.dtype)
+
+    def _settings(self) -> Settings:
+        tol = check_number("tol", self.tol, 0.0)
+        return Settings(self.solver, tol, check_integer("max_iter", self.max_iter, 1))
+
+    def _given_start(self, problem: Problem) -> tuple[FloatArray, FloatArray]:
+        """Check ``init=(C0, B0)`` and return it component-first, in the problem's units."""
+        if len(self.init) != 2:
+            raise fail("init", "a pair (coefficients, components)", f"{len(self.init)} items")
+        coefficients = as_real_array("init[0]", self.init[0], minimum_dimensions=2)
+        components = as_real_array("init[1]", self.init[1], minimum_dimensions=2).reshape(-1, problem.shape[1])
+        check_shape("init[0]", coefficients, (problem.shape[0], components.shape[0]))
+        for name, factor in (("init[0]", coefficients), ("init[1]", components)):
+            if np.nanmin(factor) < 0:
+                raise fail(name, "non-negative", f"a smallest value of {np.nanmin(factor):g}")
+        return in_problem_units(problem, coefficients, components)
+
+    def _fitted(self) -> Factorization:
+        try:
+            return self.factorization_
+        except AttributeError:
+            msg = f"this {type(self).__name__} is not fitted yet: call 'fit' with data first"
+            raise AttributeError(msg) from None
+
+    def _flat_components(self) -> FloatArray:
+        return self._fitted().last.components
+
+
+class NMF(_Factorizer):
+    """Weighted non-negative matrix factorization of fixed rank: all components are learnt together.
+
+    Parameters
+    ----------
+    n_components
+        Number of components k.
+    solver : {"cd", "mu"}
+        "cd": row problems by coordinate descent, with extrapolation (Ang & Gillis 2019); negative data stay.
+        "mu": the multiplicative rule of Zhu (2016), to reproduce the literature; needs data ≥ 0.
+    tol
+        Stop when an iteration lowers χ² by less than this fraction, and single-coordinate steps could lower it by no
+        more. 0: always `max_iter` iterations.
+    max_iter
+        Greatest number of iterations.
+    init : {"residual", "random"} or (C0, B0)
+        "residual": a brief sequential build, with nothing random in it. "random": uniform, from `random_state`. Or
+        coefficients (n, k) and components (k, ...), non-negative.
+    dtype
+        float32 or float64; by default the data's.
+    random_state
+        Seed; used by ``init="random"`` only.
+    progress
+        Called as ``progress(done, total, what)``.
+
+    References
+    ----------
+    Lee & Seung 2001; Blanton & Roweis 2007 (AJ 133, 734); Zhu 2016 (arXiv:1612.06037).
+    """
+
+    def __init__(
+        self,
+        n_components: int = 5,
+        *,
+        solver: str = "cd",
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        init: Any = "residual",
+        dtype: DTypeLike | None = None,
+        random_state: int | None = 0,
+        progress: Progress | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.init = init
+        self.dtype = dtype
+        self.random_state = random_state
+        self.progress = progress
+
+    def _run(self, problem: Problem, settings: Settings) -> Factorization:
+        return factorize(problem, *self._start(problem, settings), settings, self.progress or no_progress)
+
+    def _start(self, problem: Problem, settings: Settings) -> tuple[FloatArray, FloatArray]:
+        if isinstance(self.init, tuple | list):
+            start = self._given_start(problem)
+            check_shape("init[1]", start[1], (self.n_components, problem.shape[1]))
+            return start
+        if check_choice("init", self.init, ("residual", "random")) == "random":
+            return random_factors(problem, self.n_components, self.random_state)
+        return start_by_residuals(problem, self.n_components, settings)
+
+
+class SequentialNMF(_Factorizer):
+    """Weighted sequential non-negative matrix factorization: components are built one at a time (Ren+ 2018).
+
+    Each new component starts from what those before it leave; every stage is kept in ``factorization_.stages``.
+
+    Parameters
+    ----------
+    n_components
+        Number of components k.
+    solver, tol, max_iter
+        As in `NMF`; `tol` and `max_iter` are of each stage.
+    refit : {"all", "last"}
+        "all" refines all components at every stage, the literature's rule; "last" only the new one, so that stages
+        are strictly nested. All coefficients are always refined.
+    init : {"residual", "random"} or (C0, B0)
+        How a new component starts: "residual" from the strongest non-negative pattern left (nothing random in it),
+        "random" uniform from `random_state`. Or coefficients (n, j) and components (j, ...) that the build goes on
+        from: its first stage has j components.
+    pixel_fraction
+        Learn the coefficients on this fraction of the pixels, then solve all pixels and polish with three full
+        iterations a stage. For many more pixels than observations: 2 to 3 times faster, and χ² slightly higher.
+    dtype, progress
+        As in `NMF`.
+    random_state
+        Seed; used by ``init="random"`` and `pixel_fraction` only.
+
+    References
+    ----------
+    Ren+ 2018 (ApJ 852, 104); Zhu 2016 (arXiv:1612.06037); Ang & Gillis 2019.
+    """
+
+    def __init__(
+        self,
+        n_components: int = 10,
+        *,
+        solver: str = "cd",
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        refit: str = "all",
+        init: Any = "residual",
+        pixel_fraction: float | None = None,
+        dtype: DTypeLike | None = None,
+        random_state: int | None = 0,
+        progress: Progress | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.solver = solver
+        self.tol = tol
+        self.max_iter = max_iter
+        self.refit = refit
+        self.init = init
+        self.pixel_fraction = pixel_fraction
+        self.dtype = dtype
+        self.random_state = random_state
+        self.progress = progress
+
+    def _run(self, problem: Problem, settings: Settings) -> Factorization:
+        start = self._given_start(problem) if isinstance(self.init, tuple | list) else None
+        if start is None:
+            check_choice("init", self.init, ("residual", "random"))
+        elif start[0].shape[0] > self.n_components:
+            raise fail("init", f"of at most {self.n_components} components", start[0].shape[0])
+        if self.pixel_fraction is not None:
+            check_number("pixel_fraction", self.pixel_fraction, 1.0 / problem.shape[1], 1.0)
+            if start is not None:
+                raise fail("pixel_fraction", "None where 'init' gives components", self.pixel_fraction)
+        sequence = SequentialSettings(
+            refit=check_choice("refit", self.refit, ("all", "last")),
+            new="random" if self.init == "random" else "residual",
+            pixel_fraction=self.pixel_fraction,
+            random_state=self.random_state,
+        )
+        return build(problem, self.n_components, settings, sequence, start, self.progress or no_progress)
+
+
+def history_table(factorization: Factorization) -> Table:
+    """Return a row for each stage: stage (its number of components), iterations, chi2, kkt, converged, seconds."""
+    return Table(
+        rows=[
+            (s.n_components, s.iterations, s.chi2, s.kkt, s.converged, s.seconds) for s in factorization.stages
+        ],
+        names=["stage", "iterations", "chi2", "kkt", "converged", "seconds"],
+        dtype=[int, int, float, float, bool, float],
+    )
+
+
+def flat_problem(values: Values, dtype: DTypeLike | None, excluded: FloatArray | None = None) -> Problem:
+    """Return the two-dimensional problem of (n, ...) values; `excluded` pixels, (p,), take no part."""
+    shape = values.data.shape
+    flat = values.data.reshape(shape[0], -1)
+    weights = None if values.weights is None else np.broadcast_to(values.weights, shape).reshape(flat.shape)
+    mask = None if values.mask is None else values.mask.reshape(flat.shape)
+    if excluded is not None and excluded.any():
+        mask = excluded[None, :] if mask is None else mask | excluded
+    return Problem.from_arrays(flat, weights, mask, dtype)

@@ -1,0 +1,79 @@
+"""From frames in many orientations to one image, north up."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+
+from astronmf._typing import FloatArray, IntArray
+from astronmf._validation import check_choice
+from astronmf.imaging.geometry import Geometry, to_sky
+
+__all__ = ["METHODS", "Combination", "combine", "turn"]
+
+METHODS = ("mean", "median", "weighted")
+
+# A median of many Gaussian values scatters so much more than their mean.
+MEDIAN_PENALTY = float(np.sqrt(np.pi / 2))
+
+
+@dataclass(frozen=True)
+class Combination:
+    """A combined image.
+
+    Attributes
+    ----------
+    image : (y, x) array
+        NaN where no frame has a value.
+    uncertainty : (y, x) array
+        1σ of single pixels, from the frames' errors. Resampling makes neighbours correlated; their single errors are
+        those before resampling, so that sums over regions larger than a pixel come out right.
+    coverage : (y, x) array of int
+        How many frames have a value.
+    """
+
+    image: FloatArray
+    uncertainty: FloatArray
+    coverage: IntArray
+
+
+def turn(frames: FloatArray, geometry: Geometry, order: int = 3) -> FloatArray:
+    """Turn every frame north up with the star at the centre pixel: (n, y, x) to (n, y, x)."""
+    return np.stack([to_sky(frame, geometry, i, order) for i, frame in enumerate(frames)])
+
+
+def combine(frames: FloatArray, variances: FloatArray, method: str) -> Combination:
+    """Combine north-up frames, each pixel from the frames that have it.
+
+    Parameters
+    ----------
+    frames, variances : (n, y, x) arrays
+        NaN is missing.
+    method : {"mean", "median", "weighted"}
+        "weighted" is by inverse variance.
+    """
+    check_choice("combine", method, METHODS)
+    known = np.isfinite(frames) & np.isfinite(variances) & (variances > 0)
+    count = known.sum(axis=0)
+    weights = np.zeros(frames.shape)
+    np.divide(1.0, variances, out=weights, where=known)
+    if method != "weighted":
+        weights = known / np.maximum(count, 1)
+    total = weights.sum(axis=0)
+    variance = np.sum(weights**2 * np.where(known, variances, 0.0), axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        uncertainty = np.where(count > 0, np.sqrt(variance) / total, np.nan)
+        image = np.where(count > 0, np.sum(weights * np.where(known, frames, 0.0), axis=0) / total, np.nan)
+    if method == "median":
+        image = _median(np.where(known, frames, np.nan))
+        uncertainty = np.where(count > 2, MEDIAN_PENALTY, 1.0) * uncertainty
+    return Combination(image, uncertainty, count)
+
+
+def _median(frames: FloatArray) -> FloatArray:
+    """Return the median of what is there; NaN where nothing is."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        return np.asarray(np.nanmedian(frames, axis=0))

@@ -1,0 +1,63 @@
+"""What a reduction does to a disk or planet of known shape.
+
+On the active set (the components with a coefficient above 0) the target step is linear. A source m that leaves the
+active set as it is changes the coefficients by ``(B_A V B_Aᵀ)⁻¹ B_A V m``, so of it there remains
+
+    FM(m) = m − f · B_Aᵀ (B_A V B_Aᵀ)⁻¹ B_A V m
+
+with f the frame's scale factor. Pixels declared missing have V = 0: a source that lies wholly in them is untouched.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from astronmf._typing import FloatArray
+from astronmf._validation import as_real_array, check_shape, fail
+from astronmf.imaging.geometry import Geometry, from_sky
+
+__all__ = ["forward_frames"]
+
+
+def forward_frames(
+    image: FloatArray,
+    geometry: Geometry,
+    basis: FloatArray,
+    weights: FloatArray,
+    covariances: FloatArray,
+    factors: FloatArray,
+) -> FloatArray:
+    """Return what remains of a north-up image in each frame, in the detector's orientation.
+
+    Parameters
+    ----------
+    image : (y, x) array
+        North up, star at the centre pixel.
+    geometry
+        Of the n frames.
+    basis : (k, y, x) array
+        Components; NaN where they do not cover.
+    weights : (n, y, x) array
+        ``V`` of the target step.
+    covariances : (n, k, k) array
+        ``(B_A V B_Aᵀ)⁻¹`` of each frame, zeros off its active set.
+    factors : (n,) array
+
+    Returns
+    -------
+    (n, y, x) array
+        NaN where the components do not cover.
+    """
+    values = as_real_array("image", image).astype(np.float64)
+    check_shape("image", values, weights.shape[1:])
+    if not np.isfinite(values).all():
+        raise fail("image", "finite everywhere (0 where there is no source)", f"{int((~np.isfinite(values)).sum())} NaN or Inf")
+    covered = np.isfinite(basis).all(axis=0)
+    flat = np.where(covered, basis, 0.0).reshape(len(basis), -1)
+    remaining = np.empty(weights.shape)
+    for i in range(len(weights)):
+        source = np.nan_to_num(from_sky(values, geometry, i))
+        change = covariances[i] @ (flat @ (weights[i] * source).ravel())
+        lost = factors[i] * (change @ flat).reshape(source.shape)
+        remaining[i] = np.where(covered, source - lost, np.nan)
+    return remaining

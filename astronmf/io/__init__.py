@@ -1,0 +1,10 @@
+"""Files: importing this package registers its formats with astropy's unified I/O.
+
+One module a format family or instrument; a new instrument is a new module, imported here.
+"""
+
+from __future__ import annotations
+
+from astronmf.io import components, frames, jwst, reduction
+
+__all__ = ["components", "frames", "jwst", "reduction"]

@@ -1,0 +1,206 @@
+"""Opening FITS files safely and leaving nothing half-written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.io import fits
+from astropy.io.fits.verify import VerifyError
+from astropy.table import Table
+from astropy.utils.exceptions import AstropyUserWarning
+
+from astronmf._typing import FloatArray
+from astronmf.exceptions import FormatError
+
+__all__ = [
+    "check_writable",
+    "is_fits",
+    "json_from",
+    "json_hdu",
+    "native_array",
+    "number_array",
+    "open_fits",
+    "provenance",
+    "read_angles",
+    "sha256",
+    "table_hdu",
+    "unit_of",
+    "write_atomically",
+    "write_fits",
+]
+
+
+def open_fits(path: Any) -> fits.HDUList:
+    """Return a FITS file's contents, all in memory, the file closed.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    FormatError
+        If it is not FITS, or is truncated or otherwise broken.
+    """
+    where = Path(path)
+    if not where.exists():
+        msg = f"{where}: no such file"
+        raise FileNotFoundError(msg)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=AstropyUserWarning)
+            warnings.filterwarnings("error", "File may have been truncated", AstropyUserWarning)
+            with fits.open(where, memmap=False) as hdus:
+                for hdu in hdus:
+                    _ = hdu.data
+        return hdus
+    except (OSError, AstropyUserWarning, VerifyError, ValueError, TypeError, KeyError, IndexError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        msg = f"{where}: cannot be read as FITS ({reason})"
+        raise FormatError(msg) from error
+
+
+def is_fits(path: Any) -> bool:
+    """Return whether a file begins as FITS does."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(9) == b"SIMPLE  ="
+    except (OSError, TypeError):
+        return False
+
+
+def sha256(path: Any) -> str:
+    """Return a file's SHA-256, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def provenance(path: Any) -> list[dict[str, str]]:
+    """Return the entry that says which file something was read from."""
+    return [{"name": Path(path).name, "sha256": sha256(path)}]
+
+
+def number_array(data: Any) -> FloatArray:
+    """Return an array in native byte order: float32 stays, integers and float64 become float64."""
+    values = np.asarray(data)
+    kind = np.float32 if values.dtype.kind == "f" and values.dtype.itemsize == 4 else np.float64
+    return values.astype(kind)
+
+
+def unit_of(header: fits.Header, path: Any) -> u.UnitBase | None:
+    """Return the unit that BUNIT names, or `None`; an unknown name is an error, as a wrong unit would be worse."""
+    name = str(header.get("BUNIT", "")).strip()
+    if not name:
+        return None
+    try:
+        return u.Unit(name)
+    except ValueError:
+        msg = f"{path}: BUNIT must be a unit that astropy.units knows, got {name!r}; correct the header"
+        raise FormatError(msg) from None
+
+
+def read_angles(path: Any) -> FloatArray:
+    """Return angles, (n,), from a FITS image or table, or a text file of numbers."""
+    if not Path(path).exists():
+        msg = f"{path}: no such file"
+        raise FileNotFoundError(msg)
+    if not is_fits(path):
+        try:
+            return np.atleast_1d(np.loadtxt(path)).ravel()
+        except ValueError as error:
+            msg = f"{path}: neither FITS nor a text file of angles ({error})"
+            raise FormatError(msg) from error
+    for hdu in open_fits(path):
+        if hdu.data is not None:
+            values = hdu.data.field(0) if hdu.data.dtype.names else hdu.data
+            return np.asarray(values, dtype=np.float64).ravel()
+    msg = f"{path}: holds no array or table of angles"
+    raise FormatError(msg)
+
+
+@contextmanager
+def write_atomically(path: Any, *, overwrite: bool) -> Iterator[Path]:
+    """Give a temporary path beside `path`, and move it there only if all went well.
+
+    Raises
+    ------
+    FileExistsError
+        If there is such a file and `overwrite` is not asked for.
+    OSError
+        If the folder does not exist or cannot be written to.
+    """
+    target = Path(path)
+    check_writable(target, overwrite=overwrite)
+    handle, name = tempfile.mkstemp(suffix=target.suffix, prefix=f".{target.stem}-", dir=target.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: Any, *, overwrite: bool) -> None:
+    """Raise if `path` cannot be written: to be called before long work, not after it."""
+    target = Path(path)
+    if target.exists() and not overwrite:
+        msg = f"{target} exists; ask for overwriting to replace it"
+        raise FileExistsError(msg)
+    if not target.parent.is_dir():
+        msg = f"{target.parent}: no such folder to write {target.name} into"
+        raise FileNotFoundError(msg)
+    if not os.access(target.parent, os.W_OK):
+        msg = f"{target.parent}: no permission to write {target.name} into this folder"
+        raise PermissionError(msg)
+
+
+def _umask() -> int:
+    """Return the process's file mode mask (it can only be read by setting it)."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_fits(hdus: list[Any], path: Any, *, overwrite: bool) -> None:
+    """Write a FITS file with checksums, all or nothing."""
+    with write_atomically(path, overwrite=overwrite) as temporary:
+        fits.HDUList(hdus).writeto(temporary, overwrite=True, checksum=True)
+
+
+def table_hdu(columns: dict[str, Any], name: str) -> fits.BinTableHDU:
+    """Return a table extension."""
+    hdu = fits.table_to_hdu(Table(columns))
+    hdu.name = name
+    return hdu
+
+
+def native_array(values: Any) -> FloatArray:
+    """Return an array in native byte order, its type kept."""
+    array = np.asarray(values)
+    return array.astype(array.dtype.newbyteorder("="))
+
+
+def json_hdu(values: dict[str, Any], name: str) -> fits.BinTableHDU:
+    """Return a dictionary as a table of keys and JSON texts: headers are too narrow for names and hashes."""
+    rows = {"KEY": list(values) or [""], "VALUE": [json.dumps(v, default=_plain) for v in values.values()] or ["null"]}
+    return fits.BinTableHDU(Table(rows), name=name)
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON can hold of a numpy value."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)
+
+
+def json_from(hdu: Any) -> dict[str, Any]:
+    """Return the dictionary that `json_hdu` wrote."""
+    return {str(row["KEY"]): json.loads(str(row["VALUE"])) for row in hdu.data if row["KEY"]}

@@ -1,0 +1,242 @@
+"""Frames from any FITS cube, or from SCI, ERR and DQ extensions, and back (``format="fits"``)."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from typing import Any
+
+import numpy as np
+from astropy.io import fits, registry
+from astropy.wcs import WCS, FITSFixedWarning
+
+from astronmf._typing import BoolArray, FloatArray
+from astronmf._validation import as_real_array, check_broadcast, check_shape, fail
+from astronmf.exceptions import FormatError
+from astronmf.imaging.frames import Frames
+from astronmf.imaging.geometry import Geometry
+from astronmf.io.files import is_fits, number_array, open_fits, provenance, read_angles, table_hdu, unit_of, write_fits
+
+__all__ = ["read_frames", "write_frames"]
+
+DO_NOT_USE = 1
+
+
+def read_frames(
+    path: Any,
+    *,
+    center: tuple[float, float] | None = None,
+    angles: Any = None,
+    angle_key: str | None = None,
+    angle_column: str | None = None,
+    pixel_scale: float | None = None,
+    parity: int | None = None,
+    dq_bits: int | None = None,
+) -> Frames:
+    """Read a FITS cube, ``(n, y, x)`` or a single image, or SCI/ERR/DQ extensions.
+
+    Parameters
+    ----------
+    path
+        With an SCI extension, that is the data, ERR its 1σ errors and DQ its flags, if they are there; without, the
+        first image with at least two axes. Integers, either byte order and tile compression are understood.
+    center : (x, y), optional
+        The star, 0-based. By default ``CRPIX1 − 1, CRPIX2 − 1`` where the header has them inside the frame, else the
+        middle of an odd-sized frame.
+    angles : array or path, optional
+        Position angles of +y, degrees east of north: an array, or a FITS image, FITS table or text file of them.
+    angle_key : str, optional
+        The header keyword that holds the angle of all frames of this file.
+    angle_column : str, optional
+        The column of a table in this file; ``ANGLE`` is used without being asked for.
+    pixel_scale : float, optional
+        Arcseconds a pixel; by default ``PIXSCALE``, or from the header's WCS.
+    parity : {1, -1}, optional
+        By default from the header's WCS, else 1.
+    dq_bits : int, optional
+        The DQ bits that exclude a pixel; any bit by default.
+
+    Raises
+    ------
+    FormatError
+        If the file is broken or has no image.
+    ValueError
+        If more than one source of angles is given, or shapes disagree.
+    """
+    hdus = open_fits(path)
+    image = _science_hdu(hdus, path)
+    data = number_array(image.data)
+    if data.ndim == 2:
+        data = data[None]
+    check_shape(f"{path} [{image.name or 'PRIMARY'}]", data, (None, None, None))
+    header = merged_header(hdus, image)
+    parts = {
+        "pixel_scale": pixel_scale if pixel_scale is not None else _pixel_scale(header),
+        "angles": _angles(hdus, header, len(data), angles, angle_key, angle_column),
+        "parity": parity if parity is not None else _parity(header),
+    }
+    table = _frame_table(hdus)
+    stem = str(header.get("OBJECT", "")) or str(path).rsplit("/", 1)[-1]
+    return Frames(
+        data,
+        None if "ERR" not in hdus else number_array(hdus["ERR"].data),
+        flagged(hdus, data.shape, dq_bits),
+        geometry=Geometry.of_shape(data.shape[1:], center or reference_pixel(header, data.shape), **parts),
+        unit=unit_of(header, path),
+        names=_names(table, stem, len(data)),
+        is_reference=None if table is None or "IS_PSF" not in table.names else table["IS_PSF"],
+        meta=_meta(header, path),
+    )
+
+
+def _science_hdu(hdus: fits.HDUList, path: Any) -> Any:
+    """Return the extension that holds the data."""
+    if "SCI" in hdus:
+        return hdus["SCI"]
+    for hdu in hdus:
+        if isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) and hdu.data is not None:
+            return hdu
+    msg = f"{path}: holds no image"
+    raise FormatError(msg)
+
+
+def merged_header(hdus: fits.HDUList, image: Any) -> fits.Header:
+    """Return the primary header with the image's own on top."""
+    header = hdus[0].header.copy()
+    header.update(image.header)
+    return header
+
+
+def flagged(hdus: fits.HDUList, shape: tuple[int, ...], bits: int | None) -> BoolArray:
+    """Return which pixels DQ excludes; NaN and useless errors beside a flag are no surprise, so they count too."""
+    mask = np.zeros(shape, dtype=bool)
+    if "DQ" in hdus:
+        flags = hdus["DQ"].data.astype(np.int64)
+        chosen = flags != 0 if bits is None else (flags & bits) != 0
+        mask |= check_broadcast("DQ", chosen, shape)
+    return mask
+
+
+def reference_pixel(header: fits.Header, shape: tuple[int, ...]) -> tuple[float, float] | None:
+    """Return CRPIX as a 0-based (x, y), if the header has it and it lies inside the frame."""
+    if "CRPIX1" not in header or "CRPIX2" not in header:
+        return None
+    x, y = float(header["CRPIX1"]) - 1, float(header["CRPIX2"]) - 1
+    inside = -0.5 <= x <= shape[-1] - 0.5 and -0.5 <= y <= shape[-2] - 0.5
+    return (x, y) if inside else None
+
+
+def _angles(
+    hdus: fits.HDUList, header: fits.Header, count: int, angles: Any, key: str | None, column: str | None
+) -> FloatArray | None:
+    """Return the angles from the one source that is given, or from an ANGLE column, or `None`."""
+    given = {"angles": angles, "angle_key": key, "angle_column": column}
+    named = [name for name, value in given.items() if value is not None]
+    if len(named) > 1:
+        raise fail("angles", "given in one way", " and ".join(named))
+    if angles is not None:
+        values = as_real_array("angles", read_angles(angles) if isinstance(angles, str | bytes) or hasattr(angles, "__fspath__") else angles)
+        return check_broadcast("angles", np.atleast_1d(values), (count,))
+    if key is not None:
+        if key not in header:
+            raise fail("angle_key", "a keyword of the header", repr(key))
+        return np.full(count, float(header[key]))
+    return _angle_column(hdus, column, count)
+
+
+def _angle_column(hdus: fits.HDUList, column: str | None, count: int) -> FloatArray | None:
+    """Return a table column of angles: the one that is named, or ANGLE if there is one."""
+    for hdu in hdus:
+        if isinstance(hdu, fits.BinTableHDU) and not isinstance(hdu, fits.CompImageHDU):
+            matching = [name for name in hdu.columns.names if name.upper() == (column or "ANGLE").upper()]
+            if matching:
+                return check_broadcast("angles", np.asarray(hdu.data[matching[0]], dtype=np.float64), (count,))
+    if column is not None:
+        raise fail("angle_column", "a column of a table in the file", repr(column))
+    return None
+
+
+def _frame_table(hdus: fits.HDUList) -> Any:
+    """Return the FRAMES table, if there is one."""
+    return hdus["FRAMES"].data if "FRAMES" in hdus else None
+
+
+def _names(table: Any, stem: str, count: int) -> list[str]:
+    """Return the frames' names: the table's, or numbered."""
+    if table is not None and "NAME" in table.names:
+        return [str(name) for name in table["NAME"]]
+    return [stem if count == 1 else f"{stem} {i}" for i in range(count)]
+
+
+def _has_wcs(header: fits.Header) -> bool:
+    return "CTYPE1" in header and any(key in header for key in ("CD1_1", "PC1_1", "CDELT1"))
+
+
+def _linear_wcs(header: fits.Header) -> FloatArray:
+    """Return the header's pixel-to-sky matrix in degrees, (2, 2)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FITSFixedWarning)
+        return np.asarray(WCS(header, naxis=2, relax=True).celestial.pixel_scale_matrix)
+
+
+def _pixel_scale(header: fits.Header) -> float | None:
+    """Return PIXSCALE, or the WCS's scale, in arcseconds."""
+    if "PIXSCALE" in header:
+        return float(header["PIXSCALE"])
+    if not _has_wcs(header):
+        return None
+    return float(np.sqrt(abs(np.linalg.det(_linear_wcs(header)))) * 3600) or None
+
+
+def _parity(header: fits.Header) -> int:
+    """Return -1 if the WCS says that east is right of north when north is up."""
+    return -1 if _has_wcs(header) and np.linalg.det(_linear_wcs(header)) > 0 else 1
+
+
+def _meta(header: fits.Header, path: Any) -> dict[str, Any]:
+    """Return what is worth keeping of a header."""
+    keep = {"object": "OBJECT", "instrument": "INSTRUME", "filter": "FILTER"}
+    about = {name: str(header[key]) for name, key in keep.items() if header.get(key)}
+    return about | {"inputs": provenance(path)}
+
+
+def write_frames(frames: Frames, path: Any, *, overwrite: bool = False) -> None:
+    """Write SCI, ERR, DQ (1 = excluded) and FRAMES (NAME, ANGLE, IS_PSF), which `read_frames` reads back."""
+    primary = fits.PrimaryHDU()
+    primary.header["INPUTS"] = (json.dumps([item["name"] for item in frames.meta.get("inputs", [])])[:60], "first input files")
+    science = fits.ImageHDU(frames.data, name="SCI")
+    geometry_to_header(science.header, frames.geometry)
+    if frames.unit is not None:
+        science.header["BUNIT"] = frames.unit.to_string("fits")
+    hdus = [primary, science]
+    if frames.sigma is not None:
+        hdus.append(fits.ImageHDU(np.ascontiguousarray(frames.sigma), name="ERR"))
+    hdus.append(fits.ImageHDU(frames.mask.astype(np.uint8) * DO_NOT_USE, name="DQ"))
+    hdus.append(table_hdu(frame_columns(frames), "FRAMES"))
+    write_fits(hdus, path, overwrite=overwrite)
+
+
+def frame_columns(frames: Frames) -> dict[str, Any]:
+    """Return the columns of the FRAMES table."""
+    columns: dict[str, Any] = {"NAME": frames.names, "IS_PSF": frames.is_reference}
+    if frames.angles is not None:
+        columns["ANGLE"] = frames.angles
+    return columns
+
+
+def geometry_to_header(header: fits.Header, geometry: Geometry) -> None:
+    """Write centre (1-based), pixel scale and parity."""
+    header["CRPIX1"] = (geometry.center[0] + 1, "star's x, 1-based")
+    header["CRPIX2"] = (geometry.center[1] + 1, "star's y, 1-based")
+    header["PARITY"] = (geometry.parity, "1: sky-handed, -1: mirrored")
+    if geometry.pixel_scale is not None:
+        header["PIXSCALE"] = (geometry.pixel_scale, "arcsec per pixel")
+
+
+def _identify(origin: str, path: Any, fileobj: Any, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG001
+    return origin == "write" or (path is not None and is_fits(path))
+
+
+registry.register_reader("fits", Frames, read_frames)
+registry.register_writer("fits", Frames, write_frames)
+registry.register_identifier("fits", Frames, _identify)

@@ -95,7 +95,7 @@ class Frames(NDData):
         super().__init__(
             cube,
             uncertainty=None if sigma is None else StdDevUncertainty(sigma),
-            mask=_full_mask(cube, sigma, mask),
+            mask=_full_mask(cube, sigma, mask, _origin(meta)),
             unit=unit,
             meta=meta or {},
         )
@@ -293,7 +293,13 @@ def _as_sigma(uncertainty: Any, unit: u.UnitBase | None, shape: tuple[int, ...])
     return check_broadcast("uncertainty", sigma, shape)
 
 
-def _full_mask(cube: FloatArray, sigma: FloatArray | None, mask: Any) -> BoolArray:
+def _origin(meta: dict[str, Any] | None) -> str:
+    """Return the file that frames come from, to begin a message with, or nothing."""
+    inputs = (meta or {}).get("inputs", [])
+    return f"{inputs[0]['name']}: " if len(inputs) == 1 else ""
+
+
+def _full_mask(cube: FloatArray, sigma: FloatArray | None, mask: Any, origin: str) -> BoolArray:
     """Return the union of the given mask and all that is not a number; warn of what the mask did not say."""
     full = np.zeros(cube.shape, dtype=bool)
     if mask is not None:
@@ -304,7 +310,7 @@ def _full_mask(cube: FloatArray, sigma: FloatArray | None, mask: Any) -> BoolArr
     for name, wrong in unsaid:
         if wrong.any():
             kind = "NaN or Inf" if name == "data" else "0, negative, NaN or Inf"
-            msg = f"{int(wrong.sum())} values of '{name}' are {kind} and not masked: they are treated as missing"
+            msg = f"{origin}{int(wrong.sum())} values of '{name}' are {kind} and not masked: they are treated as missing"
             warnings.warn(msg, MissingDataWarning, stacklevel=4)
         full |= wrong
     return full

@@ -31,6 +31,10 @@ __all__ = ["build_components", "reduce"]
 
 DEFAULT_COMPONENTS = 10
 
+# The literature's tolerance. On the embedded observation the disk's flux is the same to 0.02 % at a tenth and at ten
+# times of it, and the build takes three times as long or as short.
+DEFAULT_TOLERANCE = 1e-5
+
 
 def reduce(
     science: Frames,
@@ -82,7 +86,7 @@ def reduce(
     combine : {"mean", "median", "weighted"}
         "weighted" is by inverse variance.
     estimator : SequentialNMF, optional
-        To set tolerance, refit rule, seed and the like.
+        To set tolerance (1e-5 without it), refit rule, seed and the like.
     progress
         Called as ``progress(done, total, what)``.
 
@@ -162,7 +166,9 @@ def build_components(
     """
     if region is None:
         region = _region(references, inner_radius, outer_radius, mask)
-    fit = SequentialNMF() if estimator is None else SequentialNMF(**estimator.get_params())
+    fit = SequentialNMF(tol=DEFAULT_TOLERANCE)
+    if estimator is not None:
+        fit.set_params(**estimator.get_params())
     default = DEFAULT_COMPONENTS if estimator is None else estimator.n_components
     wanted = min(default, len(references)) if n_components is None else n_components
     fit.set_params(n_components=check_integer("n_components", wanted, 1, len(references)))

@@ -19,7 +19,7 @@ from astropy.io.fits.verify import VerifyError
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 
-from astronmf._typing import FloatArray
+from astronmf._typing import BoolArray, FloatArray
 from astronmf.exceptions import FormatError
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "open_fits",
     "provenance",
     "read_angles",
+    "read_mask",
     "sha256",
     "table_hdu",
     "unit_of",
@@ -123,6 +124,15 @@ def read_angles(path: Any) -> FloatArray:
             values = hdu.data.field(0) if hdu.data.dtype.names else hdu.data
             return np.asarray(values, dtype=np.float64).ravel()
     msg = f"{path}: holds no array or table of angles"
+    raise FormatError(msg)
+
+
+def read_mask(path: Any) -> BoolArray:
+    """Return the first image of a FITS file as a mask: anything but 0 is excluded (`True`)."""
+    for hdu in open_fits(path):
+        if hdu.data is not None and not hdu.data.dtype.names:
+            return np.nan_to_num(np.asarray(hdu.data)) != 0
+    msg = f"{path}: holds no image to use as a mask"
     raise FormatError(msg)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from astropy.io import fits, registry
 from astropy.table import Table
 
-from astronmf._typing import FloatArray
+from astronmf._typing import FloatArray, Progress, no_progress
 from astronmf.exceptions import FormatError
 from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import Geometry
@@ -19,7 +19,7 @@ from astronmf.io.components import component_hdus, components_from
 from astronmf.io.files import is_fits, json_from, json_hdu, native_array, open_fits, unit_of, write_fits
 from astronmf.io.frames import frame_columns, geometry_to_header
 
-__all__ = ["read_reduction", "write_reduction"]
+__all__ = ["read_reduction", "write_cube", "write_reduction"]
 
 # What a pixel of the science frames did: bits of the extension STATUS.
 MASKED, OUTSIDE, IMPUTED, NOT_JUDGED = 1, 2, 4, 8
@@ -48,6 +48,19 @@ def write_reduction(reduction: Reduction, path: Any, *, overwrite: bool = False)
     hdus += [fits.BinTableHDU(_coefficient_table(reduction), name="COEFFICIENTS")]
     hdus += [*component_hdus(reduction.components), json_hdu(reduction.meta, "META"), _input_table(reduction)]
     write_fits(hdus, path, overwrite=overwrite)
+
+
+def write_cube(
+    reduction: Reduction, path: Any, *, overwrite: bool = False, progress: Progress = no_progress
+) -> None:
+    """Write the combined image for every number of components, (stages, y, x)."""
+    hdu = fits.PrimaryHDU(reduction.over_components(progress))
+    if reduction.unit is not None:
+        hdu.header["BUNIT"] = reduction.unit.to_string("fits")
+    _describe_sky(reduction, hdu.header)
+    sizes = [len(stage) for stage in reduction.components.stages]
+    hdu.header["SIZES"] = (" ".join(map(str, sizes)), "number of components of each plane")
+    write_fits([hdu], path, overwrite=overwrite)
 
 
 def _primary(reduction: Reduction) -> fits.PrimaryHDU:

@@ -1,0 +1,198 @@
+"""What all commands share: options, the progress bar, and how warnings and failures are told."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shlex
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from typer.core import TyperCommand
+
+__all__ = [
+    "Command",
+    "command_line",
+    "guarded",
+    "progress_bar",
+    "read_frames",
+    "save_figure",
+    "summary",
+]
+
+# Options that take all that follows them, up to the next option.
+MANY_VALUES = ("--references", "-r")
+
+Inputs = Annotated[list[Path], typer.Argument(metavar="FILE...", help="FITS files.", show_default=False)]
+Output = Annotated[Path, typer.Option("-o", "--output", help="File to write.", show_default=False)]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
+NumberOfComponents = Annotated[
+    int | None,
+    typer.Option("-k", "--n-components", min=1, help="Number of components.", show_default="10, or the references"),
+]
+Center = Annotated[
+    tuple[float, float] | None,
+    typer.Option("--center", metavar="X Y", help="The star, pixels from 0.", show_default="from the header"),
+]
+Angles = Annotated[Path | None, typer.Option("--angles", help="FITS or text file of position angles of +y, degrees.")]
+AngleKey = Annotated[str | None, typer.Option("--angle-key", help="Header keyword with the position angle of +y.")]
+PixelScale = Annotated[float | None, typer.Option("--pixel-scale", help="Arcseconds a pixel.", show_default="from the header")]
+DqBits = Annotated[
+    int | None,
+    typer.Option("--dq-bits", help="DQ bits that exclude a pixel.", show_default="JWST: 1, DO_NOT_USE; others: any"),
+]
+Inner = Annotated[float | None, typer.Option("--inner", min=0, help="Inner radius, pixels.")]
+Outer = Annotated[float | None, typer.Option("--outer", min=0, help="Outer radius, pixels.")]
+Mask = Annotated[Path | None, typer.Option("--mask", help="FITS image, 1 = excluded, in the detector's orientation.")]
+Tolerance = Annotated[float, typer.Option("--tol", min=0, help="Relative change of χ² at which a stage ends.")]
+Iterations = Annotated[int, typer.Option("--max-iter", min=1, help="Most iterations a stage.")]
+Plot = Annotated[Path | None, typer.Option("--plot", help="Figure to write (PNG, PDF, SVG).")]
+
+
+class Command(TyperCommand):
+    """A command whose list options take several values at once, as a shell's ``*.fits`` gives them."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Repeat the option's name before each of its values, then parse as usual."""
+        return super().parse_args(ctx, spread(args))
+
+
+def spread(args: list[str]) -> list[str]:
+    """Return ``-r A B`` as ``-r A -r B``; what comes before the option, or after the next, stays."""
+    out: list[str] = []
+    current: str | None = None
+    fresh = False
+    for arg in args:
+        if arg in MANY_VALUES:
+            current, fresh = arg, True
+            out.append(arg)
+        elif arg.startswith("-") and len(arg) > 1:
+            current = None
+            out.append(arg)
+        else:
+            out += [arg] if current is None or fresh else [current, arg]
+            fresh = False
+    return out
+
+
+def guarded(run: Callable[..., None]) -> Callable[..., None]:
+    """Return a command that tells warnings and failures in one line each on stderr, and never in a traceback.
+
+    Exit codes: 0 done, 1 a failure, 2 wrong usage. With ``ASTRONMF_DEBUG`` set, errors pass through.
+    """
+
+    @functools.wraps(run)
+    def command(*args: Any, **options: Any) -> None:
+        with told_in_one_line():
+            run(*args, **options)
+
+    return command
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """Show warnings as they come, and end with exit code 1 at the first error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.showwarning = _show_warning
+        try:
+            yield
+        except KeyboardInterrupt:
+            _fail("interrupted; no output was written")
+        except (OSError, ValueError, TypeError, MemoryError) as error:
+            _reraise_if_debugging(error)
+            _fail(_one_line(error))
+        except Exception as error:  # noqa: BLE001 (the last line of defence: a user never sees a traceback)
+            if isinstance(error, typer.Exit) or type(error).__module__.split(".")[0] in ("click", "typer"):
+                raise
+            _reraise_if_debugging(error)
+            _fail(f"internal error: {type(error).__name__}: {_one_line(error)}; set ASTRONMF_DEBUG=1 and report it")
+
+
+def _reraise_if_debugging(error: BaseException) -> None:
+    if os.environ.get("ASTRONMF_DEBUG"):
+        raise error
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _fail(message: str) -> None:
+    print(f"astronmf: error: {message}", file=sys.stderr)
+    raise typer.Exit(1)
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"astronmf: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
+    """Give a callback that moves a bar on the terminal; in a pipe it does nothing."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        tasks: dict[str, Any] = {}
+
+        def advance(done: int, total: int, what: str) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield advance
+
+
+def command_line() -> str:
+    """Return the command as it was typed."""
+    return shlex.join(["astronmf", *sys.argv[1:]])
+
+
+def read_frames(paths: list[Path], **options: Any) -> Any:
+    """Read frames with the options that were given."""
+    from astronmf.imaging import Frames
+
+    return Frames.read(list(paths), **{name: value for name, value in options.items() if value is not None})
+
+
+def read_mask(path: Path | None) -> Any:
+    """Return the mask in a file, or `None` without one."""
+    from astronmf.io.files import read_mask as read
+
+    return None if path is None else read(path)
+
+
+def check_outputs(*paths: Path | None, overwrite: bool) -> None:
+    """Raise if a file could not be written: before the work, not after it."""
+    from astronmf.io.files import check_writable
+
+    for path in paths:
+        if path is not None:
+            check_writable(path, overwrite=overwrite)
+
+
+def save_figure(figure: Any, path: Path, *, overwrite: bool) -> None:
+    """Write a figure, all or nothing."""
+    from astronmf.io.files import write_atomically
+
+    if path.suffix.lower().lstrip(".") not in figure.canvas.get_supported_filetypes():
+        msg = f"{path}: a figure's name ends in .png, .pdf or .svg"
+        raise ValueError(msg)
+    with write_atomically(path, overwrite=overwrite) as temporary:
+        figure.savefig(temporary, dpi=150, bbox_inches="tight")
+
+
+def summary(title: str, rows: list[tuple[str, str]]) -> None:
+    """Print a table of names and values."""
+    table = Table(title=title, show_header=False, title_justify="left")
+    for name, value in rows:
+        table.add_row(name, value)
+    Console(soft_wrap=False).print(table)

@@ -1,0 +1,77 @@
+"""``astronmf info``: what a file holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from astronmf.cli import common
+
+__all__ = ["read_any", "run"]
+
+
+def run(file: Annotated[Path, typer.Argument(metavar="FILE", help="A FITS file.", show_default=False)]) -> None:
+    """Say what a FITS file holds: a reduction, components, or frames."""
+    content = read_any(file)
+    common.summary(f"astronmf info: {file}", describe(content))
+
+
+def read_any(path: Path, **options: Any) -> Any:
+    """Return the reduction, components or frames in a file."""
+    from astronmf import Components
+    from astronmf.imaging import Frames, Reduction
+    from astronmf.io.files import open_fits
+
+    names = {hdu.name for hdu in open_fits(path)}
+    if {"COMBINED", "RESIDUALS", "STATUS"} <= names:
+        return Reduction.read(path)
+    if {"COMPONENTS", "REFERENCES", "STAGES"} <= names:
+        return Components.read(path)
+    return Frames.read(path, **options)
+
+
+def describe(content: Any) -> list[tuple[str, str]]:
+    """Return names and values that describe a reduction, components or frames."""
+    from astronmf import Components
+    from astronmf.cli.reduce import summary_rows
+    from astronmf.imaging import Reduction
+
+    if isinstance(content, Reduction):
+        rows = [("holds", "a reduction"), *summary_rows(content)]
+        return [*rows, ("command", str(content.meta.get("command", ""))), *_inputs(content.meta)]
+    if isinstance(content, Components):
+        return [("holds", "components"), *_component_rows(content), *_inputs(content.meta)]
+    return [("holds", "frames"), *_frame_rows(content), *_inputs(content.meta)]
+
+
+def _component_rows(content: Any) -> list[tuple[str, str]]:
+    last = content.history[-1]
+    return [
+        ("components", f"{len(content)} of {' x '.join(map(str, content.data.shape[1:]))} pixels"),
+        ("observations", str(len(content.coefficients))),
+        ("χ²/N", f"{last['chi2'] / content.meta['n_valid']:.4f}"),
+        ("pixels not covered", str(int(content.mask.sum()))),
+        ("weights", str(content.meta.get("weights_origin", ""))),
+    ]
+
+
+def _frame_rows(content: Any) -> list[tuple[str, str]]:
+    geometry = content.geometry
+    scale = "unknown" if geometry.pixel_scale is None else f"{geometry.pixel_scale:.5g} arcsec"
+    angles = "unknown" if content.angles is None else f"{content.angles.min():.2f} to {content.angles.max():.2f} degrees"
+    return [
+        ("frames", f"{len(content)} of {content.shape[2]} x {content.shape[1]} pixels"),
+        ("of reference stars", str(int(content.is_reference.sum()))),
+        ("unit", "none" if content.unit is None else str(content.unit)),
+        ("errors", "none" if content.sigma is None else "1σ a pixel"),
+        ("masked", f"{content.mask.mean():.2%}"),
+        ("star at (x, y)", f"({geometry.center[0]:g}, {geometry.center[1]:g}) from 0"),
+        ("pixel scale", scale),
+        ("angles of +y", angles),
+    ]
+
+
+def _inputs(meta: dict[str, Any]) -> list[tuple[str, str]]:
+    return [("from", f"{item['name']} (sha256 {item['sha256'][:12]}…)") for item in meta.get("inputs", [])]

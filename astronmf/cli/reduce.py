@@ -1,0 +1,120 @@
+"""``astronmf reduce``: from FITS frames to one image, north up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import perf_counter
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from astronmf.cli import common
+
+__all__ = ["run", "summary_rows"]
+
+
+def run(
+    science: common.Inputs,
+    output: common.Output,
+    references: Annotated[
+        list[Path] | None,
+        typer.Option("--references", "-r", metavar="FILE...", help="Frames of reference stars; those marked IS_PSF by default."),
+    ] = None,
+    components: Annotated[Path | None, typer.Option("--components", help="Components built before, instead.")] = None,
+    n_components: common.NumberOfComponents = None,
+    mode: Annotated[str, typer.Option("--mode", help="rdi: the star's model comes from other stars.")] = "rdi",
+    center: common.Center = None,
+    angles: common.Angles = None,
+    angle_key: common.AngleKey = None,
+    pixel_scale: common.PixelScale = None,
+    dq_bits: common.DqBits = None,
+    inner: common.Inner = None,
+    outer: common.Outer = None,
+    mask: common.Mask = None,
+    imputation_mask: Annotated[
+        Path | None,
+        typer.Option(
+            "--imputation-mask",
+            help="FITS image, 1 = disk or planet: missing when the star is modelled. Two-dimensional: on the output's "
+            "pixels, north up, star at pixel (nx // 2, ny // 2) from 0. Three-dimensional: a detector mask a frame.",
+        ),
+    ] = None,
+    imputation_frame: Annotated[str, typer.Option("--imputation-frame", help="sky, or detector.")] = "sky",
+    scale: Annotated[
+        str, typer.Option("--scale", help="bff, bff-ren2018, bff-nmf_imaging, none, or a number.")
+    ] = "bff",
+    combine: Annotated[str, typer.Option("--combine", help="mean, median, or weighted.")] = "mean",
+    tol: common.Tolerance = 1e-5,
+    max_iter: common.Iterations = 1000,
+    seed: Annotated[int, typer.Option("--seed", help="Random state of the build.")] = 0,
+    plot: common.Plot = None,
+    cube: Annotated[Path | None, typer.Option("--cube", help="FITS cube of the image over the number of components.")] = None,
+    overwrite: common.Overwrite = False,
+) -> None:
+    """Remove the star from SCI frames with components built from reference frames.
+
+    The science files come first: astronmf reduce SCI... --references REF... -k 10 -o out.fits
+    """
+    from astronmf import Components, SequentialNMF
+    from astronmf.imaging import reduce
+    from astronmf.imaging.scaling import as_scale
+
+    began = perf_counter()
+    common.check_outputs(output, plot, cube, overwrite=overwrite)
+    shared = {"center": center, "pixel_scale": pixel_scale, "dq_bits": dq_bits}
+    frames = common.read_frames(science, angles=angles, angle_key=angle_key, **shared)
+    others = common.read_frames(references, **shared) if references else None
+    with common.progress_bar() as progress:
+        result = reduce(
+            frames,
+            others,
+            components=None if components is None else Components.read(components),
+            mode=mode,
+            n_components=n_components,
+            inner_radius=inner,
+            outer_radius=outer,
+            mask=common.read_mask(mask),
+            imputation_mask=common.read_mask(imputation_mask),
+            imputation_frame=imputation_frame,
+            scale=as_scale(scale),
+            combine=combine,
+            estimator=SequentialNMF(tol=tol, max_iter=max_iter, random_state=seed, n_components=10),
+            progress=progress,
+        )
+        _write(result, output, plot, cube, progress, overwrite)
+    common.summary(f"astronmf reduce: {output}", [*summary_rows(result), ("time", f"{perf_counter() - began:.1f} s")])
+
+
+def _write(
+    result: Any, output: Path, plot: Path | None, cube: Path | None, progress: Any, overwrite: bool
+) -> None:
+    """Write all that was asked for."""
+    result.meta["command"] = common.command_line()
+    result.write(output, overwrite=overwrite)
+    if cube is not None:
+        from astronmf.io.reduction import write_cube
+
+        write_cube(result, cube, overwrite=overwrite, progress=progress)
+    if plot is not None:
+        from astronmf.plotting import plot_reduction
+
+        common.save_figure(plot_reduction(result), plot, overwrite=overwrite)
+
+
+def summary_rows(result: Any) -> list[tuple[str, str]]:
+    """Return the numbers that a user looks at first."""
+    unit = "" if result.unit is None else f" {result.unit}"
+    factors, errors = result.scale_factors, result.scale_factor_errors
+    build = result.components.history[-1]
+    missing = int((~np.isfinite(result.residuals) & result.choice.region).sum())
+    return [
+        ("science frames", f"{len(result.science)}, of {result.combined.shape[1]} x {result.combined.shape[0]} pixels"),
+        ("components", f"{len(result.components)} from {len(result.components.coefficients)} reference frames"),
+        ("build", f"χ²/N {build['chi2'] / result.components.meta['n_valid']:.4f}, converged: {bool(build['converged'])}"),
+        ("science", f"χ²/N {result.chi2 / max(result.n_valid, 1):.4f} over {result.n_valid} fitted values"),
+        ("scale factors", f"{factors.min():.4f} to {factors.max():.4f}, errors up to {np.nanmax(errors):.4f}"),
+        ("missing values", f"{missing} in the region; {int(np.isnan(result.combined).sum())} blank pixels in the image"),
+        ("declared missing", f"{int((result.choice.imputed & result.choice.region).sum())} values"),
+        ("typical error", f"{float(np.nanmedian(result.combined_uncertainty)):.3g}{unit} a pixel"),
+    ]

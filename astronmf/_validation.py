@@ -21,19 +21,21 @@ def check_integer(name: str, value: object, low: int, high: int | None = None) -
     bounds = f"an integer in [{low}, {high}]" if high is not None else f"an integer of at least {low}"
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise fail(name, bounds, repr(value))
-    if value < low or (high is not None and value > high):
-        raise fail(name, bounds, repr(int(value)))
-    return int(value)
+    number = int(value)
+    if number < low or (high is not None and number > high):
+        raise fail(name, bounds, repr(number))
+    return number
 
 
 def check_number(name: str, value: object, low: float = -np.inf, high: float = np.inf) -> float:
     """Return `value` as a finite `float` in [low, high]."""
     bounds = "a finite number" if np.isinf([low, high]).all() else f"a number in [{low}, {high}]"
-    if isinstance(value, bool) or not isinstance(value, Real) or not np.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise fail(name, bounds, repr(value))
-    if not low <= value <= high:
-        raise fail(name, bounds, repr(float(value)))
-    return float(value)
+    number = float(value)
+    if not (np.isfinite(number) and low <= number <= high):
+        raise fail(name, bounds, repr(number))
+    return number
 
 
 def check_choice(name: str, value: object, choices: Iterable[Any]) -> Any:

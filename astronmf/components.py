@@ -109,7 +109,9 @@ class Components:
         sizes = [len(stage) for stage in self.stages]
         check_integer("n_components", n_components, sizes[0], sizes[-1])
         index = sizes.index(n_components)
-        return replace(self, data=self.stages[index], stages=self.stages[: index + 1], history=self.history[: index + 1])
+        return replace(
+            self, data=self.stages[index], stages=self.stages[: index + 1], history=self.history[: index + 1]
+        )
 
     def project(self, X: Any, weights: Any = None, mask: Any = None, *, uncertainty: Any = None) -> Projection:
         """Model observations, (m, ...), with these components: exact non-negative least squares.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from astronmf._typing import FloatArray
+from astronmf._typing import BoolArray, FloatArray
 from astronmf._validation import check_choice
 from astronmf.imaging.frames import Frames
 from astronmf.io.files import open_fits
@@ -43,9 +43,9 @@ class SimulatedObservation:
     truth: dict[str, Any]
     pixels_per_resolution_element: float
 
-    def source_region(self, fraction: float = 0.01) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    def source_region(self, fraction: float = 0.01) -> BoolArray:
         """Return where disk or planet are brighter than a fraction of their peak: (y, x) bool, north up."""
-        return (self.disk > fraction * self.disk.max()) | (self.planet > fraction * self.planet.max())
+        return np.asarray((self.disk > fraction * self.disk.max()) | (self.planet > fraction * self.planet.max()))
 
 
 def simulated_path(name: str) -> Path:

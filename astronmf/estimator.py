@@ -11,7 +11,7 @@ from astropy.table import Table
 from numpy.typing import ArrayLike, DTypeLike
 
 from astronmf._inputs import Values, unpack
-from astronmf._typing import FloatArray, Progress, no_progress
+from astronmf._typing import BoolArray, FloatArray, Progress, no_progress
 from astronmf._validation import as_real_array, check_choice, check_integer, check_number, check_shape, fail
 from astronmf.core.alternating import Settings
 from astronmf.core.initialize import random_factors
@@ -102,7 +102,7 @@ class _Factorizer:
         values = unpack(X, weights, mask, uncertainty, self.unit_)
         check_shape("X", values.data, (None, *self.shape_))
         covered = np.isfinite(components).all(axis=0)
-        problem = flat_problem(values, np.float64, excluded=~covered)
+        problem = flat_problem(values, np.float64, excluded=np.asarray(~covered))
         return project(problem, components)
 
     def inverse_transform(self, coefficients: ArrayLike) -> Any:
@@ -350,20 +350,18 @@ class SequentialNMF(_Factorizer):
 def history_table(factorization: Factorization) -> Table:
     """Return a row for each stage: stage (its number of components), iterations, chi2, kkt, converged, seconds."""
     return Table(
-        rows=[
-            (s.n_components, s.iterations, s.chi2, s.kkt, s.converged, s.seconds) for s in factorization.stages
-        ],
+        rows=[(s.n_components, s.iterations, s.chi2, s.kkt, s.converged, s.seconds) for s in factorization.stages],
         names=["stage", "iterations", "chi2", "kkt", "converged", "seconds"],
         dtype=[int, int, float, float, bool, float],
     )
 
 
-def flat_problem(values: Values, dtype: DTypeLike | None, excluded: FloatArray | None = None) -> Problem:
+def flat_problem(values: Values, dtype: DTypeLike | None, excluded: BoolArray | None = None) -> Problem:
     """Return the two-dimensional problem of (n, ...) values; `excluded` pixels, (p,), take no part."""
     shape = values.data.shape
     flat = values.data.reshape(shape[0], -1)
     weights = None if values.weights is None else np.broadcast_to(values.weights, shape).reshape(flat.shape)
-    mask = None if values.mask is None else values.mask.reshape(flat.shape)
+    mask: Any = None if values.mask is None else values.mask.reshape(flat.shape)
     if excluded is not None and excluded.any():
         mask = excluded[None, :] if mask is None else mask | excluded
     return Problem.from_arrays(flat, weights, mask, dtype)

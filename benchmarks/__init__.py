@@ -1,0 +1,1 @@
+"""Measurements that stand in the documentation, each made by one command."""

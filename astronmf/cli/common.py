@@ -44,7 +44,9 @@ Center = Annotated[
 ]
 Angles = Annotated[Path | None, typer.Option("--angles", help="FITS or text file of position angles of +y, degrees.")]
 AngleKey = Annotated[str | None, typer.Option("--angle-key", help="Header keyword with the position angle of +y.")]
-PixelScale = Annotated[float | None, typer.Option("--pixel-scale", help="Arcseconds a pixel.", show_default="from the header")]
+PixelScale = Annotated[
+    float | None, typer.Option("--pixel-scale", help="Arcseconds a pixel.", show_default="from the header")
+]
 DqBits = Annotated[
     int | None,
     typer.Option("--dq-bits", help="DQ bits that exclude a pixel.", show_default="JWST: 1, DO_NOT_USE; others: any"),
@@ -110,7 +112,7 @@ def told_in_one_line() -> Iterator[None]:
         except (OSError, ValueError, TypeError, MemoryError) as error:
             _reraise_if_debugging(error)
             _fail(_one_line(error))
-        except Exception as error:  # noqa: BLE001 (the last line of defence: a user never sees a traceback)
+        except Exception as error:
             if isinstance(error, typer.Exit) or type(error).__module__.split(".")[0] in ("click", "typer"):
                 raise
             _reraise_if_debugging(error)
@@ -139,7 +141,12 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
     """Give a callback that moves a bar on the terminal; in a pipe it does nothing."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         tasks: dict[str, Any] = {}
 

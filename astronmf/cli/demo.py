@@ -32,16 +32,14 @@ def run(
     outputs = [folder / name for name in ("reduction.fits", "reduction.png", "components.png", "history.png")]
     common.check_outputs(*outputs, overwrite=overwrite)
     observation = load_simulated()
-    radii = {
+    radii: dict[str, Any] = {
         "inner_radius": INNER * observation.pixels_per_resolution_element,
         "outer_radius": OUTER * observation.pixels_per_resolution_element,
     }
     with common.progress_bar() as progress:
         components = build_components(observation.references, N_COMPONENTS, **radii, progress=progress)
     plain = reduce(observation.science, components=components, **radii, scale="none")
-    result = reduce(
-        observation.science, components=components, **radii, imputation_mask=observation.source_region()
-    )
+    result = reduce(observation.science, components=components, **radii, imputation_mask=observation.source_region())
     result.meta["command"] = common.command_line()
     result.write(outputs[0], overwrite=overwrite)
     for path, figure in zip(

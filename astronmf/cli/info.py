@@ -60,7 +60,9 @@ def _component_rows(content: Any) -> list[tuple[str, str]]:
 def _frame_rows(content: Any) -> list[tuple[str, str]]:
     geometry = content.geometry
     scale = "unknown" if geometry.pixel_scale is None else f"{geometry.pixel_scale:.5g} arcsec"
-    angles = "unknown" if content.angles is None else f"{content.angles.min():.2f} to {content.angles.max():.2f} degrees"
+    angles = (
+        "unknown" if content.angles is None else f"{content.angles.min():.2f} to {content.angles.max():.2f} degrees"
+    )
     return [
         ("frames", f"{len(content)} of {content.shape[2]} x {content.shape[1]} pixels"),
         ("of reference stars", str(int(content.is_reference.sum()))),

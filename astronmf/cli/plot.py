@@ -16,7 +16,9 @@ __all__ = ["run"]
 def run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A FITS file.", show_default=False)],
     output: common.Output,
-    history: Annotated[bool, typer.Option("--history", help="χ² and variance left against the number of components.")] = False,
+    history: Annotated[
+        bool, typer.Option("--history", help="χ² and variance left against the number of components.")
+    ] = False,
     center: common.Center = None,
     overwrite: common.Overwrite = False,
 ) -> None:

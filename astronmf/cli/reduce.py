@@ -19,7 +19,9 @@ def run(
     output: common.Output,
     references: Annotated[
         list[Path] | None,
-        typer.Option("--references", "-r", metavar="FILE...", help="Frames of reference stars; those marked IS_PSF by default."),
+        typer.Option(
+            "--references", "-r", metavar="FILE...", help="Frames of reference stars; those marked IS_PSF by default."
+        ),
     ] = None,
     components: Annotated[Path | None, typer.Option("--components", help="Components built before, instead.")] = None,
     n_components: common.NumberOfComponents = None,
@@ -49,7 +51,9 @@ def run(
     max_iter: common.Iterations = 1000,
     seed: Annotated[int, typer.Option("--seed", help="Random state of the build.")] = 0,
     plot: common.Plot = None,
-    cube: Annotated[Path | None, typer.Option("--cube", help="FITS cube of the image over the number of components.")] = None,
+    cube: Annotated[
+        Path | None, typer.Option("--cube", help="FITS cube of the image over the number of components.")
+    ] = None,
     overwrite: common.Overwrite = False,
 ) -> None:
     """Remove the star from SCI frames with components built from reference frames.
@@ -86,9 +90,7 @@ def run(
     common.summary(f"astronmf reduce: {output}", [*summary_rows(result), ("time", f"{perf_counter() - began:.1f} s")])
 
 
-def _write(
-    result: Any, output: Path, plot: Path | None, cube: Path | None, progress: Any, overwrite: bool
-) -> None:
+def _write(result: Any, output: Path, plot: Path | None, cube: Path | None, progress: Any, overwrite: bool) -> None:
     """Write all that was asked for."""
     result.meta["command"] = common.command_line()
     result.write(output, overwrite=overwrite)
@@ -111,10 +113,16 @@ def summary_rows(result: Any) -> list[tuple[str, str]]:
     return [
         ("science frames", f"{len(result.science)}, of {result.combined.shape[1]} x {result.combined.shape[0]} pixels"),
         ("components", f"{len(result.components)} from {len(result.components.coefficients)} reference frames"),
-        ("build", f"χ²/N {build['chi2'] / result.components.meta['n_valid']:.4f}, converged: {bool(build['converged'])}"),
+        (
+            "build",
+            f"χ²/N {build['chi2'] / result.components.meta['n_valid']:.4f}, converged: {bool(build['converged'])}",
+        ),
         ("science", f"χ²/N {result.chi2 / max(result.n_valid, 1):.4f} over {result.n_valid} fitted values"),
         ("scale factors", f"{factors.min():.4f} to {factors.max():.4f}, errors up to {np.nanmax(errors):.4f}"),
-        ("missing values", f"{missing} in the region; {int(np.isnan(result.combined).sum())} blank pixels in the image"),
+        (
+            "missing values",
+            f"{missing} in the region; {int(np.isnan(result.combined).sum())} blank pixels in the image",
+        ),
         ("declared missing", f"{int((result.choice.imputed & result.choice.region).sum())} values"),
         ("typical error", f"{float(np.nanmedian(result.combined_uncertainty)):.3g}{unit} a pixel"),
     ]

@@ -119,7 +119,7 @@ def _multiplicative(problem: Problem, state: State, settings: Settings, fixed: i
 
 
 def _extrapolated(problem: Problem, state: State, settings: Settings, fixed: int) -> None:
-    """Alternate with extrapolation; a trial that raises χ² is dropped, and plain steps from the last good pair follow."""
+    """Alternate with extrapolation; a trial that raises χ² is dropped, and plain steps go on from the last good pair."""
     last_components, last_coefficients = state.components, state.coefficients
     ahead = state.coefficients
     extrapolation, strength, limit = 0.0, EXTRAPOLATION_START, 1.0

@@ -56,7 +56,7 @@ class Problem:
     """
 
     weighted: FloatArray
-    weights: FloatArray | BoolArray
+    weights: FloatArray
     complete: BoolArray | None
     row_scale: FloatArray
     column_scale: FloatArray
@@ -132,11 +132,9 @@ class Problem:
             square_sum += float(np.sum(scale * values**2))
             weights[i, here] = scale
             weighted[i, here] = values * scale
-        complete = valid.all(axis=0) if scales else None
+        complete = np.asarray(valid.all(axis=0)) if scales else None
         chi2_unit = weight_unit * data_unit**2
-        return cls(
-            weighted, weights, complete, rows / data_unit, columns, square_sum, chi2_unit, int(valid.sum())
-        )
+        return cls(weighted, weights, complete, rows / data_unit, columns, square_sum, chi2_unit, int(valid.sum()))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -166,7 +164,9 @@ class Problem:
         for start in range(0, p, width):
             yield slice(start, min(start + width, p))
 
-    def component_system(self, products: FloatArray, coefficients: FloatArray, block: slice) -> tuple[FloatArray, FloatArray]:
+    def component_system(
+        self, products: FloatArray, coefficients: FloatArray, block: slice
+    ) -> tuple[FloatArray, FloatArray]:
         """Return the packed Gram matrices and right-hand sides of a block's pixels, coefficients fixed.
 
         Parameters
@@ -184,13 +184,12 @@ class Problem:
         right = coefficients @ self.weighted[:, block]
         if self.complete is None:
             return products @ self.weights[:, block], right
-        return self._shared_gram(products, block), right
+        return self._shared_gram(products, block, self.complete[block]), right
 
-    def _shared_gram(self, products: FloatArray, block: slice) -> FloatArray:
+    def _shared_gram(self, products: FloatArray, block: slice, complete: BoolArray) -> FloatArray:
         """Return one Gram matrix for all pixels, less what the missing values of the others would have added."""
-        assert self.complete is not None
-        whole = products.sum(axis=1, keepdims=True, dtype=np.float64).astype(self.dtype)
-        gaps = np.flatnonzero(~self.complete[block])
+        whole: FloatArray = products.sum(axis=1, keepdims=True, dtype=np.float64).astype(self.dtype)
+        gaps = np.flatnonzero(~complete)
         if gaps.size == 0:
             return whole
         gram = np.repeat(whole, block.stop - block.start, axis=1)
@@ -238,7 +237,7 @@ class Problem:
         """Return the problem of some pixels only (their indices)."""
         weights = np.ascontiguousarray(self.weights[:, pixels])
         weighted = np.ascontiguousarray(self.weighted[:, pixels])
-        there = weights > 0
+        there = np.asarray(weights > 0)
         square_sum = float(np.sum(weighted[there].astype(np.float64) ** 2 / weights[there]))
         complete = None if self.complete is None else self.complete[pixels]
         return replace(

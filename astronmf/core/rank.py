@@ -21,7 +21,7 @@ def total_variance(problem: Problem) -> float:
 
 
 def _mean_and_weight(problem: Problem, block: slice) -> tuple[FloatArray, FloatArray]:
-    """Return a block's weighted mean pixels and their summed weights; a scaled row is fitted as its scale times the mean."""
+    """Return a block's weighted mean and summed weights; a scaled row is fitted as its scale times the mean."""
     scale = problem.row_scale
     above = scale @ problem.weighted[:, block].astype(np.float64)
     below = scale**2 @ problem.weights[:, block].astype(np.float64)
@@ -32,10 +32,7 @@ def bayesian_information(factorization: Factorization) -> FloatArray:
     """Return each stage's ``χ² + m ln N`` with ``m = k (n + p − k)`` free numbers and N valid values: (stages,)."""
     size = factorization.n_valid
     return np.array(
-        [
-            stage.chi2 + (size - factorization.degrees_of_freedom(stage)) * np.log(size)
-            for stage in factorization.stages
-        ]
+        [stage.chi2 + (size - factorization.degrees_of_freedom(stage)) * np.log(size) for stage in factorization.stages]
     )
 
 
@@ -55,12 +52,10 @@ def principal_component_curve(problem: Problem, n_components: int) -> FloatArray
         inner += whitened @ whitened.T
     variances = np.maximum(np.linalg.eigvalsh(inner)[::-1], 0.0)
     left = 1.0 - np.cumsum(variances) / max(variances.sum(), 1e-300)
-    return np.maximum(left[:n_components], 0.0)
+    return np.asarray(np.maximum(left[:n_components], 0.0))
 
 
-def held_out_blocks(
-    shape: tuple[int, ...], size: int, fraction: float, random_state: int | None = 0
-) -> BoolArray:
+def held_out_blocks(shape: tuple[int, ...], size: int, fraction: float, random_state: int | None = 0) -> BoolArray:
     """Return which values to hold out: blocks of `size` pixels a side, chosen at random for each observation.
 
     Parameters
@@ -87,9 +82,7 @@ def held_out_blocks(
     return np.asarray(chosen[tuple(slice(0, length) for length in shape)])
 
 
-def held_out_chi2(
-    X: FloatArray, weights: FloatArray, held_out: BoolArray, factorization: Factorization
-) -> FloatArray:
+def held_out_chi2(X: FloatArray, weights: FloatArray, held_out: BoolArray, factorization: Factorization) -> FloatArray:
     """Return each stage's mean ``V (X − C B)²`` over the values held out of the fit: (stages,).
 
     Parameters

@@ -123,9 +123,7 @@ class _Whole:
         """Add a component (or refine those given at the start) and iterate."""
         coefficients, components = self.state.coefficients, self.state.components
         if grow:
-            coefficients, components = _with_new_component(
-                self.problem, coefficients, components, self.sequence
-            )
+            coefficients, components = _with_new_component(self.problem, coefficients, components, self.sequence)
         fixed = _fixed(coefficients, self.sequence) if grow else 0
         self.state = alternating.alternate(self.problem, coefficients, components, self.settings, fixed=fixed)
 

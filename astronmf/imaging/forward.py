@@ -51,7 +51,9 @@ def forward_frames(
     values = as_real_array("image", image).astype(np.float64)
     check_shape("image", values, weights.shape[1:])
     if not np.isfinite(values).all():
-        raise fail("image", "finite everywhere (0 where there is no source)", f"{int((~np.isfinite(values)).sum())} NaN or Inf")
+        raise fail(
+            "image", "finite everywhere (0 where there is no source)", f"{int((~np.isfinite(values)).sum())} NaN or Inf"
+        )
     covered = np.isfinite(basis).all(axis=0)
     flat = np.where(covered, basis, 0.0).reshape(len(basis), -1)
     remaining = np.empty(weights.shape)

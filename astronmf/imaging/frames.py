@@ -310,7 +310,9 @@ def _full_mask(cube: FloatArray, sigma: FloatArray | None, mask: Any, origin: st
     for name, wrong in unsaid:
         if wrong.any():
             kind = "NaN or Inf" if name == "data" else "0, negative, NaN or Inf"
-            msg = f"{origin}{int(wrong.sum())} values of '{name}' are {kind} and not masked: they are treated as missing"
+            msg = (
+                f"{origin}{int(wrong.sum())} values of '{name}' are {kind} and not masked: they are treated as missing"
+            )
             warnings.warn(msg, MissingDataWarning, stacklevel=4)
         full |= wrong
     return full

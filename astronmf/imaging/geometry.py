@@ -150,7 +150,7 @@ def _resample(
     """Return ``image[matrix (o − center_out) + center_in]`` at every output pixel o; NaN where nothing is known."""
     whole = np.rint(center_in - center_out)
     if np.array_equal(matrix, np.eye(2)) and np.array_equal(whole, center_in - center_out):
-        return ndimage.shift(image, -whole, order=0, cval=np.nan)  # no interpolation where none is needed
+        return np.asarray(ndimage.shift(image, -whole, order=0, cval=np.nan))  # no interpolation where none is needed
     missing = ~np.isfinite(image)
     offset = center_in - matrix @ center_out
     turned = ndimage.affine_transform(fill_missing(image), matrix, offset, order=order, mode="mirror")
@@ -173,9 +173,7 @@ def fill_missing(image: FloatArray) -> FloatArray:
     return np.asarray(filled[tuple(nearest)])
 
 
-def annulus(
-    shape: tuple[int, int], center: tuple[float, float], inner: float | None, outer: float | None
-) -> BoolArray:
+def annulus(shape: tuple[int, int], center: tuple[float, float], inner: float | None, outer: float | None) -> BoolArray:
     """Return which pixels lie at ``inner ≤ r ≤ outer`` from the star: (y, x) bool; `None` is no limit.
 
     Raises

@@ -179,9 +179,7 @@ class Reduction:
         return np.where(self.choice.region, self.components.data, np.nan)
 
     def _combine(self, frames: FloatArray) -> Combination:
-        variances = residual_variances(
-            self.science, self.residuals, self._basis, self.covariances, self.scale_factors
-        )
+        variances = residual_variances(self.science, self.residuals, self._basis, self.covariances, self.scale_factors)
         geometry = self.science.geometry
         method = str(self.meta["parameters"]["combine"])
         return combine(turn(frames, geometry), turn(variances, geometry, order=1), method)

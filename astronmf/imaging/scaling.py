@@ -120,7 +120,12 @@ def _closed_form(target: FloatArray, model: FloatArray) -> float:
 
 
 def scale_factors(
-    scale: Any, targets: FloatArray, models: FloatArray, sigmas: FloatArray | None, region: BoolArray, cleared: BoolArray
+    scale: Any,
+    targets: FloatArray,
+    models: FloatArray,
+    sigmas: FloatArray | None,
+    region: BoolArray,
+    cleared: BoolArray,
 ) -> list[ScaleFactor]:
     """Return a factor for each frame.
 
@@ -143,7 +148,9 @@ def scale_factors(
     if isinstance(scale, str):
         search = VARIANTS[check_choice("scale", scale, [*VARIANTS, "none"])]
         given = [ScaleFactor(1.0) if scale == DEFAULT and done else None for done in cleared]
-        found = [known or _frame_factor(targets[i], models[i], sigmas, i, region[i], search) for i, known in enumerate(given)]
+        found = [
+            known or _frame_factor(targets[i], models[i], sigmas, i, region[i], search) for i, known in enumerate(given)
+        ]
         _warn(found, search)
         return found
     values = as_real_array("scale", scale).astype(np.float64)

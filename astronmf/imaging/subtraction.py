@@ -110,19 +110,16 @@ def reduce(
         _imputed(science, imputation_mask, imputation_frame),
         region if scale_region is None else _flat_mask("scale_region", scale_region, region.shape),
     )
-    if components is None:
-        assert references is not None
+    if references is not None:
         check_same_grid(science, references, "references")
-        components = build_components(
-            references, n_components, region=region, estimator=estimator, progress=progress
-        )
-    elif n_components is not None:
-        components = components.at(n_components)
-    _check_components(science, components, choice)
-    target = model_target(science, components, choice, scale)
+        basis = build_components(references, n_components, region=region, estimator=estimator, progress=progress)
+    elif components is not None:
+        basis = components if n_components is None else components.at(n_components)
+    _check_components(science, basis, choice)
+    target = model_target(science, basis, choice, scale)
     parameters = {
         "mode": mode,
-        "n_components": len(components),
+        "n_components": len(basis),
         "inner_radius": inner_radius,
         "outer_radius": outer_radius,
         "masked": mask is not None,
@@ -130,7 +127,7 @@ def reduce(
         "scale": scale,
         "combine": combine,
     }
-    return Reduction.from_target(science, components, choice, target, _meta(science, components, parameters))
+    return Reduction.from_target(science, basis, choice, target, _meta(science, basis, parameters))
 
 
 def build_components(
@@ -271,7 +268,9 @@ def _warn_of_unsupported(components: Components, region: BoolArray) -> None:
     """Say how many pixels no reference saw."""
     count = int((components.mask & region).sum())
     if count:
-        msg = f"{count} of {int(region.sum())} pixels are missing in every reference that could model them: they stay NaN"
+        msg = (
+            f"{count} of {int(region.sum())} pixels are missing in every reference that could model them: they stay NaN"
+        )
         warnings.warn(msg, MissingDataWarning, stacklevel=4)
 
 

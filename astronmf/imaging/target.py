@@ -80,7 +80,7 @@ def model_target(science: Frames, components: Components, choice: Choice, scale:
     data = np.where(science.mask, np.nan, science.data).reshape(models.shape)
     judged = ((weights > 0) & choice.scale_region).reshape(models.shape)
     sigmas = None if science.sigma is None else science.sigma.reshape(models.shape)
-    cleared = (choice.imputed & choice.region).any(axis=(1, 2))
+    cleared = np.asarray((choice.imputed & choice.region).any(axis=(1, 2)))
     factors = scale_factors(scale, data, models, sigmas, judged, cleared)
     models *= np.array([factor.value for factor in factors])[:, None]
     residuals = data - models

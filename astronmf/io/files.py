@@ -62,11 +62,11 @@ def open_fits(path: Any) -> fits.HDUList:
             with fits.open(where, memmap=False) as hdus:
                 for hdu in hdus:
                     _ = hdu.data
-        return hdus
     except (OSError, AstropyUserWarning, VerifyError, ValueError, TypeError, KeyError, IndexError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         msg = f"{where}: cannot be read as FITS ({reason})"
         raise FormatError(msg) from error
+    return hdus
 
 
 def is_fits(path: Any) -> bool:
@@ -131,7 +131,7 @@ def read_mask(path: Any) -> BoolArray:
     """Return the first image of a FITS file as a mask: anything but 0 is excluded (`True`)."""
     for hdu in open_fits(path):
         if hdu.data is not None and not hdu.data.dtype.names:
-            return np.nan_to_num(np.asarray(hdu.data)) != 0
+            return np.asarray(np.nan_to_num(np.asarray(hdu.data)) != 0)
     msg = f"{path}: holds no image to use as a mask"
     raise FormatError(msg)
 
@@ -194,7 +194,7 @@ def table_hdu(columns: dict[str, Any], name: str) -> fits.BinTableHDU:
     return hdu
 
 
-def native_array(values: Any) -> FloatArray:
+def native_array(values: Any) -> Any:
     """Return an array in native byte order, its type kept."""
     array = np.asarray(values)
     return array.astype(array.dtype.newbyteorder("="))

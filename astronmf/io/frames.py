@@ -135,7 +135,10 @@ def _angles(
     if len(named) > 1:
         raise fail("angles", "given in one way", " and ".join(named))
     if angles is not None:
-        values = as_real_array("angles", read_angles(angles) if isinstance(angles, str | bytes) or hasattr(angles, "__fspath__") else angles)
+        values = as_real_array(
+            "angles",
+            read_angles(angles) if isinstance(angles, str | bytes) or hasattr(angles, "__fspath__") else angles,
+        )
         return check_broadcast("angles", np.atleast_1d(values), (count,))
     if key is not None:
         if key not in header:
@@ -203,7 +206,10 @@ def _meta(header: fits.Header, path: Any) -> dict[str, Any]:
 def write_frames(frames: Frames, path: Any, *, overwrite: bool = False) -> None:
     """Write SCI, ERR, DQ (1 = excluded) and FRAMES (NAME, ANGLE, IS_PSF), which `read_frames` reads back."""
     primary = fits.PrimaryHDU()
-    primary.header["INPUTS"] = (json.dumps([item["name"] for item in frames.meta.get("inputs", [])])[:60], "first input files")
+    primary.header["INPUTS"] = (
+        json.dumps([item["name"] for item in frames.meta.get("inputs", [])])[:60],
+        "first input files",
+    )
     science = fits.ImageHDU(frames.data, name="SCI")
     geometry_to_header(science.header, frames.geometry)
     if frames.unit is not None:

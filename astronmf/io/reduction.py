@@ -9,7 +9,7 @@ import numpy as np
 from astropy.io import fits, registry
 from astropy.table import Table
 
-from astronmf._typing import FloatArray, Progress, no_progress
+from astronmf._typing import FloatArray, IntArray, Progress, no_progress
 from astronmf.exceptions import FormatError
 from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import Geometry
@@ -50,9 +50,7 @@ def write_reduction(reduction: Reduction, path: Any, *, overwrite: bool = False)
     write_fits(hdus, path, overwrite=overwrite)
 
 
-def write_cube(
-    reduction: Reduction, path: Any, *, overwrite: bool = False, progress: Progress = no_progress
-) -> None:
+def write_cube(reduction: Reduction, path: Any, *, overwrite: bool = False, progress: Progress = no_progress) -> None:
     """Write the combined image for every number of components, (stages, y, x)."""
     hdu = fits.PrimaryHDU(reduction.over_components(progress))
     if reduction.unit is not None:
@@ -113,7 +111,7 @@ def _input_table(reduction: Reduction) -> fits.BinTableHDU:
     return fits.BinTableHDU(Table(columns), name="INPUTS")
 
 
-def _status(reduction: Reduction) -> FloatArray:
+def _status(reduction: Reduction) -> IntArray:
     """Return what each science pixel did, as bits: 1 masked, 2 outside the region, 4 declared missing, 8 not judged."""
     choice = reduction.choice
     status = np.where(reduction.science.mask, MASKED, 0) + np.where(choice.region, 0, OUTSIDE)
@@ -152,7 +150,7 @@ def read_reduction(path: Any) -> Reduction:
     )
 
 
-def _science(hdus: fits.HDUList, data: FloatArray, status: FloatArray, path: Any) -> Frames:
+def _science(hdus: fits.HDUList, data: FloatArray, status: IntArray, path: Any) -> Frames:
     """Return the science frames as far as the file has them."""
     header, table = hdus["RESIDUALS"].header, hdus["COEFFICIENTS"].data
     geometry = Geometry(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -24,5 +24,5 @@ def jit(function: Function) -> Function:
     divides says what it does about a zero. Kernels are single-threaded: `astronmf.core.parallel` gives each thread
     its own block. The plain function stays reachable as ``py_func``.
     """
-    compiled: Function = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST_MATH)(function)
-    return compiled
+    compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST_MATH)(function)
+    return cast("Function", compiled)

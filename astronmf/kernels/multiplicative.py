@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from astronmf._typing import FloatArray
 from astronmf.kernels._jit import LANES, jit
 

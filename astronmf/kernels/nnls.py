@@ -7,6 +7,7 @@ Each item's problem is ``min over x ≥ 0 of xᵀ G x − 2 rᵀ x``, with its o
 from __future__ import annotations
 
 import numpy as np
+
 from astronmf._typing import BoolArray, FloatArray, IntArray
 from astronmf.kernels._jit import LANES, jit
 

@@ -34,9 +34,7 @@ def quadratic_form(gram: FloatArray, right: FloatArray, solution: FloatArray, ou
 
 
 @jit
-def coordinate_gain(
-    gram: FloatArray, right: FloatArray, solution: FloatArray, first: int, out: FloatArray
-) -> None:
+def coordinate_gain(gram: FloatArray, right: FloatArray, solution: FloatArray, first: int, out: FloatArray) -> None:
     """Write the χ² that one step along each of an item's coordinates, taken alone, would remove, summed.
 
     It is zero if and only if the Karush-Kuhn-Tucker conditions hold: no slope where ``x > 0``, none upwards where

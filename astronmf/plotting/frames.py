@@ -1,0 +1,86 @@
+"""`plot_frames`: what was observed, frame by frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from astronmf._validation import check_integer
+from astronmf.plotting.coordinates import Coordinates
+from astronmf.plotting.panel import (
+    add_color_bar,
+    add_compass,
+    add_scale_bar,
+    draw_image,
+    hide_ticks,
+    mark_star,
+    unit_label,
+)
+from astronmf.plotting.stretch import finite_values, make_norm
+from astronmf.plotting.style import flux_colormap, house_style, panel_grid
+
+if TYPE_CHECKING:
+    from astronmf.imaging.frames import Frames
+
+__all__ = ["plot_frames"]
+
+COLUMNS = 4
+
+
+@house_style()
+def plot_frames(frames: Frames, limit: int = 12) -> Figure:
+    """Draw the first frames as the detector saw them, on one colour scale, each with its name and directions.
+
+    Parameters
+    ----------
+    frames
+        Masked pixels are drawn grey.
+    limit
+        How many frames to draw at most.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If `limit` is not a positive integer.
+    """
+    count = min(len(frames), check_integer("limit", limit, 1))
+    images = np.ma.MaskedArray(frames.data[:count], mask=frames.mask[:count])
+    norm = make_norm(finite_values(images))
+    geometry = frames.geometry
+    coordinates = Coordinates(frames.shape[1:], geometry.center, geometry.pixel_scale, north_up=False)
+    figure, panels = panel_grid(count, COLUMNS, 3.0, 3.3)
+    for i, axes in enumerate(panels):
+        drawn = draw_image(axes, images[i], coordinates, norm, flux_colormap())
+        hide_ticks(axes)
+        mark_star(axes, coordinates.position(*geometry.center), 8.0)
+        axes.set_title(_title(frames, i), fontsize="small")
+        if geometry.angles is not None:
+            add_compass(axes, geometry.angle_of(i), geometry.parity)
+        if geometry.pixel_scale is not None and i == 0:
+            add_scale_bar(axes)
+    last_of_first_row = panels[min(COLUMNS, count) - 1]
+    add_color_bar(last_of_first_row, last_of_first_row.images[0], unit_label(frames.unit))
+    figure.suptitle(_heading(frames, count))
+    return figure
+
+
+def _title(frames: Frames, index: int) -> str:
+    """Return a frame's name, its angle if known, and whether it is of a reference star."""
+    role = ", reference" if frames.is_reference[index] else ""
+    if frames.angles is None:
+        return f"{frames.names[index]}{role}"
+    angle = f"{frames.angles[index]:.1f}°".replace("-", "−")
+    return f"{frames.names[index]}\n{angle}{role}"
+
+
+def _heading(frames: Frames, count: int) -> str:
+    """Return how many frames are drawn of how many there are."""
+    if count < len(frames):
+        return f"{count} of {len(frames)} frames"
+    return "1 frame" if count == 1 else f"{count} frames"

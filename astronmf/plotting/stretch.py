@@ -1,0 +1,126 @@
+"""From values to colours: limits that outliers do not move, stretches, and ticks that can be read under them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.colors import AsinhNorm, Normalize
+from matplotlib.ticker import MaxNLocator
+
+from astronmf._typing import FloatArray
+from astronmf._validation import check_choice, check_number, fail
+
+__all__ = ["finite_values", "make_norm", "number_label", "robust_limits", "symmetric_norm", "tick_values"]
+
+STRETCHES = ("asinh", "linear")
+LOWEST, HIGHEST = 0.2, 99.8  # percentiles
+LINEAR_SIGMAS = 3.0  # asinh is linear within so many σ of the noise
+MAD_TO_SIGMA = 1.4826
+CLOSEST = 0.1  # ticks of a stretched scale, as a share of its length
+MANTISSAS = (1.0, 5.0, 2.0, 3.0)  # of ticks, the first to be placed first
+
+
+def finite_values(image: Any) -> FloatArray:
+    """Return what is neither masked nor NaN nor infinite: (m,) float64."""
+    values = np.ma.masked_invalid(np.ma.asarray(image, dtype=np.float64)).compressed()
+    return np.asarray(values, dtype=np.float64)
+
+
+def robust_limits(values: FloatArray) -> tuple[float, float]:
+    """Return where the colour scale of (m,) values should end.
+
+    Percentiles; below zero no further than above it, and from zero where the lowest is near it. Always a proper
+    interval: (0, 1) for no values, around the value where there is only one.
+    """
+    if values.size == 0:
+        return 0.0, 1.0
+    low, high = (float(limit) for limit in np.percentile(values, [LOWEST, HIGHEST]))
+    if high > 0:
+        low = max(low, -high)
+        low = 0.0 if 0 < low < 0.1 * high else low
+    return _opened(low, high)
+
+
+def _opened(low: float, high: float) -> tuple[float, float]:
+    """Return an interval of some width around a pair that may have none."""
+    least = 1e-9 * max(abs(low), abs(high))
+    if high - low > least:
+        return low, high
+    margin = 0.1 * max(abs(low), abs(high)) or 1.0
+    return low - margin, high + margin
+
+
+def make_norm(values: FloatArray, stretch: str = "asinh", limits: tuple[float, float] | None = None) -> Normalize:
+    """Return the map from values to [0, 1] of the colour scale.
+
+    Parameters
+    ----------
+    values : (m,) array
+        Finite values, which limits and the linear range of asinh are taken from.
+    stretch : {"asinh", "linear"}
+    limits : (low, high), optional
+        In the values' unit, instead of robust ones.
+
+    Raises
+    ------
+    ValueError
+        If the stretch has no such name, or the limits are not finite and growing.
+    """
+    check_choice("stretch", stretch, STRETCHES)
+    low, high = robust_limits(values) if limits is None else _checked(limits)
+    if stretch == "linear":
+        return Normalize(low, high)
+    return AsinhNorm(_linear_width(values, high - low), vmin=low, vmax=high)
+
+
+def _checked(limits: tuple[float, float]) -> tuple[float, float]:
+    low, high = (check_number("limits", limit) for limit in limits)
+    if not low < high:
+        raise fail("limits", "(low, high) with low < high", (low, high))
+    return low, high
+
+
+def _linear_width(values: FloatArray, span: float) -> float:
+    """Return below which size asinh is linear: some σ of the noise, within reason for the scale's length."""
+    sigma = MAD_TO_SIGMA * float(np.median(np.abs(values - np.median(values)))) if values.size else 0.0
+    return float(np.clip(LINEAR_SIGMAS * sigma, 1e-3 * span, span))
+
+
+def symmetric_norm(values: FloatArray, least: float, most: float) -> Normalize:
+    """Return a linear scale from −limit to limit, the limit robust but within [`least`, `most`]."""
+    limit = float(np.percentile(np.abs(values), HIGHEST)) if values.size else least
+    limit = float(np.clip(limit, least, most))
+    return Normalize(-limit, limit)
+
+
+def tick_values(norm: Normalize) -> list[float]:
+    """Return round values within the scale's limits, none closer to another than labels need."""
+    assert norm.vmin is not None
+    assert norm.vmax is not None
+    chosen: list[float] = []
+    if isinstance(norm, AsinhNorm):
+        for value in _round_values(max(abs(norm.vmin), abs(norm.vmax)), norm.linear_width / 10):
+            inside = norm.vmin <= value <= norm.vmax
+            if inside and all(abs(float(norm(value)) - float(norm(other))) >= CLOSEST for other in chosen):
+                chosen.append(value)
+    if len(chosen) < 3:
+        even = MaxNLocator(6).tick_values(norm.vmin, norm.vmax)
+        chosen = [float(value) for value in even if norm.vmin <= value <= norm.vmax]
+    return sorted(chosen)
+
+
+def _round_values(largest: float, smallest: float) -> list[float]:
+    """Return 0 and ± 1, 5, 2 and 3 times powers of ten: those that matter most first."""
+    highest = int(np.floor(np.log10(largest)))
+    lowest = max(int(np.floor(np.log10(smallest))), highest - 8)
+    powers = [10.0**power for power in range(highest, lowest - 1, -1)]
+    return [0.0] + [sign * mantissa * power for mantissa in MANTISSAS for power in powers for sign in (1, -1)]
+
+
+def number_label(value: float, _position: int | None = None) -> str:
+    """Return a number as a tick's label: with a true minus sign, and a power of ten where zeros would be many."""
+    exponent = int(np.floor(np.log10(abs(value)))) if value else 0
+    if -4 < exponent < 5:
+        return f"{value:.6g}".replace("-", "−")
+    return rf"${value / 10.0**exponent:g}\times10^{{{exponent}}}$"

@@ -4,9 +4,10 @@ from dataclasses import dataclass, fields, replace
 
 import naive
 import numpy as np
-from astronmf.core.problem import Problem
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+
+from astronmf.core.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def _quarters(count):
 
 @dataclass(frozen=True)
 class RowProblems:
-    """Items ``min |A x − y|²``, as designs A and targets y and as Gram matrices ``AᵀA`` and right-hand sides ``Aᵀy``."""
+    """Items ``min over x ≥ 0 of |A x − y|²``, with designs A and targets y, and what the kernels see of them."""
 
     designs: np.ndarray
     targets: np.ndarray

@@ -22,11 +22,7 @@ def gram_of(grams, item):
 def pair_products(factor):
     """Return every product of two rows of a factor, in packed order."""
     k, m = factor.shape
-    rows = []
-    for a in range(k):
-        for b in range(a + 1):
-            rows.append([factor[a, i] * factor[b, i] for i in range(m)])
-    return np.array(rows)
+    return np.array([[factor[a, i] * factor[b, i] for i in range(m)] for a in range(k) for b in range(a + 1)])
 
 
 def objective(gram, right, x):
@@ -108,9 +104,7 @@ def multiplicative_step(grams, right, start, first):
 
 def quadratic_form(grams, right, solution):
     """Return each item's objective."""
-    return np.array(
-        [objective(gram_of(grams, i), right[:, i], solution[:, i]) for i in range(solution.shape[1])]
-    )
+    return np.array([objective(gram_of(grams, i), right[:, i], solution[:, i]) for i in range(solution.shape[1])])
 
 
 def coordinate_gain(grams, right, solution, first):

@@ -1,7 +1,7 @@
 """Threads: blocks are shared out among a few Python threads, each with single-threaded BLAS and compiled loops.
 
 Matrix products and kernels release the interpreter's lock. Letting BLAS or an OpenMP runtime spread each small product
-over the cores as well makes their threads wait for one another (measured: five times slower on two cores).
+over the cores as well makes their threads wait for one another, which costs several times more than it gains.
 Results come back in the order of the blocks, so that sums have the same bits on any number of threads.
 """
 

@@ -141,15 +141,17 @@ class Reduction:
             return None
         wcs = WCS(naxis=2)
         x, y = self.center
-        degrees = self.science.geometry.pixel_scale / 3600.0
+        scale = self.science.geometry.pixel_scale
         wcs.wcs.crpix = [x + 1, y + 1]
-        wcs.wcs.cdelt = [-degrees, degrees]
-        wcs.wcs.cunit = ["deg", "deg"]
         if "ra" in self.meta and "dec" in self.meta:
             wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+            wcs.wcs.cunit = ["deg", "deg"]
+            wcs.wcs.cdelt = [-scale / 3600.0, scale / 3600.0]
             wcs.wcs.crval = [self.meta["ra"], self.meta["dec"]]
         else:
-            wcs.wcs.ctype = ["RA---OFF", "DEC--OFF"]
+            wcs.wcs.ctype = ["XOFFSET", "YOFFSET"]
+            wcs.wcs.cunit = ["arcsec", "arcsec"]
+            wcs.wcs.cdelt = [-scale, scale]
         return wcs
 
     @classmethod

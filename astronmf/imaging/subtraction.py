@@ -31,8 +31,7 @@ __all__ = ["build_components", "reduce"]
 
 DEFAULT_COMPONENTS = 10
 
-# The literature's tolerance. On the embedded observation the disk's flux is the same to 0.02 % at a tenth and at ten
-# times of it, and the build takes three times as long or as short.
+# The literature's tolerance. `python -m benchmarks.simulation` shows what a tenth and ten times of it cost and change.
 DEFAULT_TOLERANCE = 1e-5
 
 

@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from astronmf._typing import FloatArray
 from astronmf._validation import check_integer, fail
 from astronmf.imaging.geometry import center_pixel
-from astronmf.plotting.coordinates import Coordinates, field_of_view
+from astronmf.plotting.coordinates import Coordinates, aspect, field_of_view
 from astronmf.plotting.panel import add_scale_bar, draw_image, hide_ticks, mark_star
 from astronmf.plotting.stretch import finite_values, make_norm
 from astronmf.plotting.style import LINE_COLOR, flux_colormap, house_style, panel_grid
+from astronmf.plotting.words import counted, heading
 
 if TYPE_CHECKING:
     from astronmf.components import Components
@@ -54,8 +55,8 @@ def plot_components(components: Components, limit: int = 12) -> Figure:
     else:
         raise fail("components", "images (k, y, x) or spectra (k, p)", f"shape {components.data.shape}")
     for i, (axes, share) in enumerate(zip(panels, mean_shares(components.coefficients), strict=False)):
-        axes.set_title(f"{i + 1}" if np.isnan(share) else f"{i + 1}:  {share:.1%}")
-    figure.suptitle(_heading(components, count))
+        axes.set_title(f"{i + 1}" if np.isnan(share) else f"{i + 1}  ({share:.1%})")
+    figure.suptitle(heading({}, counted(len(components), "component", count), "mean share of the coefficients"))
     return figure
 
 
@@ -78,7 +79,7 @@ def _draw_images(components: Components, count: int) -> tuple[Figure, list[Axes]
     origin = center_pixel(shape) if center is None else (float(center[0]), float(center[1]))
     coordinates = Coordinates(shape, origin, components.meta.get("pixel_scale"), north_up=False)
     box = field_of_view(np.isfinite(components.data).any(axis=0))
-    figure, panels = panel_grid(count, IMAGE_COLUMNS, 3.0, 3.2)
+    figure, panels = panel_grid(count, IMAGE_COLUMNS, 3.0, 3.0 * aspect(box) + 0.25)
     for image, axes in zip(components.data, panels, strict=False):
         draw_image(axes, image, coordinates, make_norm(finite_values(image)), flux_colormap(), box)
         hide_ticks(axes)
@@ -101,10 +102,3 @@ def _draw_spectra(components: Components, count: int) -> tuple[Figure, list[Axes
         axes.set_xlabel("pixel")
     figure.supylabel("component (unit norm)")
     return figure, panels
-
-
-def _heading(components: Components, count: int) -> str:
-    """Return how many components are drawn of how many, and what their numbers mean."""
-    total = len(components)
-    number = f"{count} of {total}" if count < total else str(total)
-    return f"{number} component{'s' if total > 1 else ''}  ·  mean share of the coefficients"

@@ -9,7 +9,7 @@ import numpy as np
 
 from astronmf._typing import BoolArray
 
-__all__ = ["Coordinates", "field_of_view"]
+__all__ = ["Coordinates", "aspect", "field_of_view", "whole"]
 
 MARGIN = 1.5  # pixels left around a field of view
 
@@ -64,6 +64,11 @@ class Coordinates:
 def whole(shape: tuple[int, int]) -> tuple[float, float, float, float]:
     """Return the box (x low, x high, y low, y high), in pixels, that an image of (y, x) `shape` fills."""
     return -0.5, shape[1] - 0.5, -0.5, shape[0] - 0.5
+
+
+def aspect(box: tuple[float, float, float, float]) -> float:
+    """Return height over width of a box, within what a panel can take."""
+    return float(np.clip((box[3] - box[2]) / (box[1] - box[0]), 0.3, 2.0))
 
 
 def field_of_view(covered: Any) -> tuple[float, float, float, float]:

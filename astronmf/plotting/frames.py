@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from astronmf._validation import check_integer
-from astronmf.plotting.coordinates import Coordinates
+from astronmf.plotting.coordinates import Coordinates, aspect, whole
 from astronmf.plotting.panel import (
     add_color_bar,
     add_compass,
@@ -20,6 +20,7 @@ from astronmf.plotting.panel import (
 )
 from astronmf.plotting.stretch import finite_values, make_norm
 from astronmf.plotting.style import flux_colormap, house_style, panel_grid
+from astronmf.plotting.words import counted, heading
 
 if TYPE_CHECKING:
     from astronmf.imaging.frames import Frames
@@ -54,9 +55,9 @@ def plot_frames(frames: Frames, limit: int = 12) -> Figure:
     norm = make_norm(finite_values(images))
     geometry = frames.geometry
     coordinates = Coordinates(frames.shape[1:], geometry.center, geometry.pixel_scale, north_up=False)
-    figure, panels = panel_grid(count, COLUMNS, 3.0, 3.3)
+    figure, panels = panel_grid(count, COLUMNS, 3.0, 3.0 * aspect(whole(frames.shape[1:])) + 0.35)
     for i, axes in enumerate(panels):
-        drawn = draw_image(axes, images[i], coordinates, norm, flux_colormap())
+        draw_image(axes, images[i], coordinates, norm, flux_colormap())
         hide_ticks(axes)
         mark_star(axes, coordinates.position(*geometry.center), 8.0)
         axes.set_title(_title(frames, i), fontsize="small")
@@ -65,8 +66,8 @@ def plot_frames(frames: Frames, limit: int = 12) -> Figure:
         if geometry.pixel_scale is not None and i == 0:
             add_scale_bar(axes)
     last_of_first_row = panels[min(COLUMNS, count) - 1]
-    add_color_bar(last_of_first_row, last_of_first_row.images[0], unit_label(frames.unit))
-    figure.suptitle(_heading(frames, count))
+    add_color_bar(last_of_first_row, last_of_first_row.images[0], norm, unit_label(frames.unit))
+    figure.suptitle(heading(frames.meta, counted(len(frames), "frame", count)))
     return figure
 
 
@@ -77,10 +78,3 @@ def _title(frames: Frames, index: int) -> str:
         return f"{frames.names[index]}{role}"
     angle = f"{frames.angles[index]:.1f}°".replace("-", "−")
     return f"{frames.names[index]}\n{angle}{role}"
-
-
-def _heading(frames: Frames, count: int) -> str:
-    """Return how many frames are drawn of how many there are."""
-    if count < len(frames):
-        return f"{count} of {len(frames)} frames"
-    return "1 frame" if count == 1 else f"{count} frames"

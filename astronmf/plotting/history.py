@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from astronmf._typing import BoolArray, FloatArray
-from astronmf.plotting.stretch import number_label
+from astronmf.plotting.stretch import number_label, tick_values
 from astronmf.plotting.style import ACCENT_COLOR, LINE_COLOR, house_style, new_figure
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def _scale(axes: Axes, values: FloatArray) -> None:
     """Make the vertical axis logarithmic, as far as values allow, with plain numbers at its ticks."""
     if values.size and values.min() > 0:
         axes.set_yscale("log")
-        wide = values.max() > 20 * values.min()
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)) if wide else MaxNLocator(6))
-        axes.yaxis.set_minor_formatter(NullFormatter())
+        low, high = axes.get_ylim()
+        axes.set_yticks(tick_values(LogNorm(low, high)))
+        axes.set_ylim(low, high)
+        axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(number_label))

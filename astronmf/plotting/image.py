@@ -14,7 +14,7 @@ from astronmf.imaging.geometry import center_pixel
 from astronmf.plotting.coordinates import Coordinates
 from astronmf.plotting.panel import add_color_bar, add_compass, add_scale_bar, draw_image, mark_star, unit_label
 from astronmf.plotting.stretch import finite_values, make_norm
-from astronmf.plotting.style import flux_colormap, house_style, new_figure
+from astronmf.plotting.style import figure_of, flux_colormap, house_style, new_figure
 
 __all__ = ["plot_image"]
 
@@ -78,11 +78,9 @@ def plot_image(
         add_scale_bar(axes)
     if north_up:
         add_compass(axes)
-    add_color_bar(axes, drawn, unit_label(None if unit is None else u.Unit(unit)))
+    add_color_bar(axes, drawn, norm, unit_label(None if unit is None else u.Unit(unit)))
     axes.set_title(title or "")
-    figure = axes.get_figure(root=True)
-    assert isinstance(figure, Figure)
-    return figure
+    return figure_of(axes)
 
 
 def _masked(image: Any) -> np.ma.MaskedArray[Any, Any]:

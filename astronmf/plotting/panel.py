@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import astropy.units as u
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import Colormap, Normalize
-from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from astronmf._typing import BoolArray
+from astronmf._typing import FloatArray
 from astronmf.plotting.coordinates import Coordinates
-from astronmf.plotting.stretch import finite_values, number_label, tick_values
-from astronmf.plotting.style import CONTOUR_COLOR, outline
+from astronmf.plotting.stretch import finite_values, limits_of, number_label, tick_values
+from astronmf.plotting.style import CONTOUR_COLOR, figure_of, outline
 
 __all__ = [
     "add_color_bar",
@@ -68,7 +67,7 @@ def draw_image(
     axes.set_ylim(bottom, top)
     axes.set_xlabel(coordinates.labels[0])
     axes.set_ylabel(coordinates.labels[1])
-    axes.locator_params(nbins=6)
+    axes.locator_params(nbins=8, steps=[1, 2, 5, 10])
     if finite_values(values).size == 0:
         axes.text(0.5, 0.5, "no data", transform=axes.transAxes, ha="center", va="center", fontsize="large")
     return drawn
@@ -126,7 +125,7 @@ def add_compass(axes: Axes, angle: float = 0.0, parity: int = 1, labels: bool = 
     north, east = np.array([parity * sine, cosine]), np.array([-parity * cosine, sine])
     sides = axes.get_xlim()[1] - axes.get_xlim()[0], axes.get_ylim()[1] - axes.get_ylim()[0]
     shares = ARROW * min(map(abs, sides)) / np.abs(sides)  # of the panel's sides: arrows of equal length on both axes
-    base = np.array([1.0, 0.0]) + np.array([-1.15, 1.15]) * shares - 0.5 * (north + east) * shares
+    base = np.array([1.0, 0.0]) + np.array([-1.4, 1.4]) * shares - 0.5 * (north + east) * shares
     for name, direction in (("N", north), ("E", east)):
         _arrow(axes, base, base + direction * shares)
         if labels:
@@ -141,14 +140,21 @@ def _arrow(axes: Axes, start: Any, end: Any) -> None:
     axes.annotate("", xy=_place(axes, *end), xytext=_place(axes, *start), arrowprops=properties)
 
 
-def outline_region(axes: Axes, region: BoolArray, coordinates: Coordinates, color: str = CONTOUR_COLOR) -> None:
-    """Draw a thin line around the pixels of a (y, x) region; nothing if it has none, or all."""
-    if not region.any() or region.all():
+def outline_region(axes: Axes, share: FloatArray, coordinates: Coordinates, color: str = CONTOUR_COLOR) -> None:
+    """Draw a thin line around the pixels of which more than half belongs to a region; nothing for none, or all.
+
+    Parameters
+    ----------
+    axes
+    share : (y, x) array
+        How much of each pixel belongs to the region, from 0 to 1.
+    coordinates
+    color
+    """
+    if not share.min() < 0.5 < share.max():
         return
     limits = axes.get_xlim(), axes.get_ylim()
-    axes.contour(
-        region.astype(np.float64), [0.5], colors=[color], linewidths=1.2, origin="lower", extent=coordinates.extent
-    )
+    axes.contour(share, [0.5], colors=[color], linewidths=1.2, origin="lower", extent=coordinates.extent)
     axes.set_xlim(limits[0])
     axes.set_ylim(limits[1])
 
@@ -160,21 +166,22 @@ def unit_label(unit: u.UnitBase | None) -> str:
     return str(unit.to_string("latex_inline"))
 
 
-def add_color_bar(axes: Axes, drawn: AxesImage, label: str = "") -> Colorbar:
+def add_color_bar(axes: Axes, drawn: AxesImage, norm: Normalize, label: str = "") -> Colorbar:
     """Draw the scale of an image to the right of its panel, as high as the panel, pointed where values lie beyond."""
     beside = axes.inset_axes((1.03, 0.0, 0.05, 1.0))
-    figure = axes.get_figure(root=True)
-    assert isinstance(figure, Figure)
-    bar = figure.colorbar(drawn, cax=beside, extend=_beyond(drawn), extendfrac=0.03, label=label)
-    bar.ax.yaxis.set_major_locator(FixedLocator(tick_values(drawn.norm)))
+    extend = _beyond(finite_values(drawn.get_array()), *limits_of(norm))
+    bar = figure_of(axes).colorbar(drawn, cax=beside, extend=extend, extendfrac=0.03, label=label)
+    bar.ax.yaxis.set_major_locator(FixedLocator(tick_values(norm)))
     bar.ax.yaxis.set_major_formatter(FuncFormatter(number_label))
     bar.ax.yaxis.set_minor_locator(NullLocator())
     return bar
 
 
-def _beyond(drawn: AxesImage) -> str:
-    """Return at which ends of its scale an image has values outside, in matplotlib's words."""
-    values = finite_values(drawn.get_array())
-    low = bool((values < drawn.norm.vmin).any())
-    high = bool((values > drawn.norm.vmax).any())
-    return {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[low, high]
+def _beyond(values: FloatArray, low: float, high: float) -> Literal["neither", "min", "max", "both"]:
+    """Return at which ends of a scale there are values outside, in matplotlib's words."""
+    below, above = bool((values < low).any()), bool((values > high).any())
+    if below and above:
+        return "both"
+    if below:
+        return "min"
+    return "max" if above else "neither"

@@ -10,9 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from astronmf._typing import BoolArray, FloatArray
+from astronmf._typing import FloatArray
 from astronmf.imaging.combination import turn
-from astronmf.plotting.coordinates import Coordinates, field_of_view
+from astronmf.plotting.coordinates import Coordinates, aspect, field_of_view
 from astronmf.plotting.panel import (
     add_color_bar,
     add_compass,
@@ -24,6 +24,7 @@ from astronmf.plotting.panel import (
 )
 from astronmf.plotting.stretch import finite_values, make_norm, symmetric_norm
 from astronmf.plotting.style import CONTOUR_COLOR, diverging_colormap, flux_colormap, house_style, new_figure
+from astronmf.plotting.words import counted, heading
 
 if TYPE_CHECKING:
     from astronmf.imaging.reduction import Reduction
@@ -47,24 +48,25 @@ def plot_reduction(reduction: Reduction) -> Figure:
     -------
     matplotlib.figure.Figure
     """
-    figure = new_figure(16.0, 5.2)
-    panels = figure.subplots(1, 3)
     science = reduction.science
     shape = reduction.combined.shape[0], reduction.combined.shape[1]
     north_up = science.angles is not None
     coordinates = Coordinates(shape, reduction.center, science.geometry.pixel_scale, north_up)
     box = field_of_view(np.isfinite(reduction.combined))
+    figure = new_figure(16.0, 3.9 * aspect(box) + 1.0)
+    panels = figure.subplots(1, 3)
     _draw_flux(panels[0], before_subtraction(reduction), coordinates, reduction, box)
     _draw_flux(panels[1], reduction.combined, coordinates, reduction, box)
     _draw_significance(panels[2], reduction, coordinates, box)
-    imputed = imputed_region(reduction)
+    imputed = imputed_share(reduction)
     for axes, title in zip(panels, ("Before subtraction", "After subtraction", "Signal to noise"), strict=True):
         _decorate(axes, coordinates, reduction)
         outline_region(axes, imputed, coordinates, "black" if axes is panels[2] else CONTOUR_COLOR)
         axes.set_title(title)
     if imputed.any():
         _explain(panels[1])
-    figure.suptitle(describe(reduction))
+    counts = counted(len(reduction.components), "component"), counted(len(science), "frame")
+    figure.suptitle(heading(reduction.meta, *counts))
     return figure
 
 
@@ -78,28 +80,20 @@ def before_subtraction(reduction: Reduction) -> FloatArray:
         return np.asarray(np.nanmean(turned, axis=0))
 
 
-def imputed_region(reduction: Reduction) -> BoolArray:
-    """Return the pixels of `combined` that were declared missing in any frame: (y, x)."""
+def imputed_share(reduction: Reduction) -> FloatArray:
+    """Return how much of each pixel of `combined` was declared missing, at most in any frame: (y, x)."""
     imputed = reduction.choice.imputed
     if not imputed.any():
-        return np.zeros(reduction.combined.shape, dtype=bool)
+        return np.zeros(reduction.combined.shape)
     turned = turn(imputed.astype(np.float64), reduction.science.geometry, order=1)
-    return np.asarray((turned > 0.5).any(axis=0))
+    return np.asarray(np.nan_to_num(turned).max(axis=0))
 
 
 def significance(reduction: Reduction) -> FloatArray:
     """Return `combined` over its uncertainty: (y, x), NaN where either is missing or the uncertainty is 0."""
     noise = reduction.combined_uncertainty
     known = np.isfinite(noise) & (noise > 0)
-    return np.divide(reduction.combined, noise, out=np.full(noise.shape, np.nan), where=known)
-
-
-def describe(reduction: Reduction) -> str:
-    """Return the title: object, instrument and filter as far as they are known, and two counts."""
-    known = [str(reduction.meta[key]) for key in ("object", "instrument", "filter") if reduction.meta.get(key)]
-    counts = [(len(reduction.components), "component"), (len(reduction.science), "frame")]
-    words = [f"{count} {word}" if count == 1 else f"{count} {word}s" for count, word in counts]
-    return "  ·  ".join(known + words)
+    return np.asarray(np.divide(reduction.combined, noise, out=np.full(noise.shape, np.nan), where=known))
 
 
 def _draw_flux(
@@ -110,8 +104,9 @@ def _draw_flux(
     box: tuple[float, float, float, float],
 ) -> None:
     """Draw an image in the reduction's unit, asinh-stretched."""
-    drawn = draw_image(axes, image, coordinates, make_norm(finite_values(image)), flux_colormap(), box)
-    add_color_bar(axes, drawn, unit_label(reduction.unit))
+    norm = make_norm(finite_values(image))
+    drawn = draw_image(axes, image, coordinates, norm, flux_colormap(), box)
+    add_color_bar(axes, drawn, norm, unit_label(reduction.unit))
 
 
 def _draw_significance(
@@ -120,7 +115,8 @@ def _draw_significance(
     """Draw signal over noise, white at zero."""
     ratio = significance(reduction)
     norm = symmetric_norm(finite_values(ratio), LEAST_SNR, MOST_SNR)
-    add_color_bar(axes, draw_image(axes, ratio, coordinates, norm, diverging_colormap(), box), "S/N of a pixel")
+    drawn = draw_image(axes, ratio, coordinates, norm, diverging_colormap(), box)
+    add_color_bar(axes, drawn, norm, "S/N of a pixel")
 
 
 def _decorate(axes: Axes, coordinates: Coordinates, reduction: Reduction) -> None:
@@ -135,4 +131,4 @@ def _decorate(axes: Axes, coordinates: Coordinates, reduction: Reduction) -> Non
 def _explain(axes: Axes) -> None:
     """Say what the thin line surrounds."""
     line = Line2D([], [], color=CONTOUR_COLOR, linewidth=1.5)
-    axes.legend([line], ["declared missing in the fit"], loc="upper left", framealpha=0.9)
+    axes.legend([line], ["imputed"], loc="upper left", handlelength=1.2, borderpad=0.3)

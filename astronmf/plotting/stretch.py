@@ -5,20 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from matplotlib.colors import AsinhNorm, Normalize
+from matplotlib.colors import AsinhNorm, LogNorm, Normalize
 from matplotlib.ticker import MaxNLocator
 
 from astronmf._typing import FloatArray
 from astronmf._validation import check_choice, check_number, fail
 
-__all__ = ["finite_values", "make_norm", "number_label", "robust_limits", "symmetric_norm", "tick_values"]
+__all__ = ["finite_values", "limits_of", "make_norm", "number_label", "robust_limits", "symmetric_norm", "tick_values"]
 
 STRETCHES = ("asinh", "linear")
 LOWEST, HIGHEST = 0.2, 99.8  # percentiles
 LINEAR_SIGMAS = 3.0  # asinh is linear within so many σ of the noise
+LOWEST_SIGMAS = 5.0  # as far below zero a colour scale may reach
 MAD_TO_SIGMA = 1.4826
 CLOSEST = 0.1  # ticks of a stretched scale, as a share of its length
-MANTISSAS = (1.0, 5.0, 2.0, 3.0)  # of ticks, the first to be placed first
+MANTISSAS = (1.0, 5.0, 2.0, 3.0, 1.5, 4.0, 7.0)  # of ticks, the first to be placed first
 
 
 def finite_values(image: Any) -> FloatArray:
@@ -30,14 +31,14 @@ def finite_values(image: Any) -> FloatArray:
 def robust_limits(values: FloatArray) -> tuple[float, float]:
     """Return where the colour scale of (m,) values should end.
 
-    Percentiles; below zero no further than above it, and from zero where the lowest is near it. Always a proper
-    interval: (0, 1) for no values, around the value where there is only one.
+    Percentiles; below zero no further than above it nor than some σ of the noise, and from zero where the lowest is
+    near it. Always a proper interval: (0, 1) for no values, around the value where there is only one.
     """
     if values.size == 0:
         return 0.0, 1.0
     low, high = (float(limit) for limit in np.percentile(values, [LOWEST, HIGHEST]))
     if high > 0:
-        low = max(low, -high)
+        low = max(low, -min(high, LOWEST_SIGMAS * robust_sigma(values) or high))
         low = 0.0 if 0 < low < 0.1 * high else low
     return _opened(low, high)
 
@@ -83,8 +84,12 @@ def _checked(limits: tuple[float, float]) -> tuple[float, float]:
 
 def _linear_width(values: FloatArray, span: float) -> float:
     """Return below which size asinh is linear: some σ of the noise, within reason for the scale's length."""
-    sigma = MAD_TO_SIGMA * float(np.median(np.abs(values - np.median(values)))) if values.size else 0.0
-    return float(np.clip(LINEAR_SIGMAS * sigma, 1e-3 * span, span))
+    return float(np.clip(LINEAR_SIGMAS * robust_sigma(values), 1e-3 * span, span))
+
+
+def robust_sigma(values: FloatArray) -> float:
+    """Return the σ of a Gaussian with the median absolute deviation of (m,) values; 0 for none."""
+    return MAD_TO_SIGMA * float(np.median(np.abs(values - np.median(values)))) if values.size else 0.0
 
 
 def symmetric_norm(values: FloatArray, least: float, most: float) -> Normalize:
@@ -94,24 +99,29 @@ def symmetric_norm(values: FloatArray, least: float, most: float) -> Normalize:
     return Normalize(-limit, limit)
 
 
+def limits_of(norm: Normalize) -> tuple[float, float]:
+    """Return where a scale made here begins and ends."""
+    return float(norm.vmin or 0.0), float(norm.vmax or 0.0)
+
+
 def tick_values(norm: Normalize) -> list[float]:
     """Return round values within the scale's limits, none closer to another than labels need."""
-    assert norm.vmin is not None
-    assert norm.vmax is not None
+    low, high = limits_of(norm)
     chosen: list[float] = []
-    if isinstance(norm, AsinhNorm):
-        for value in _round_values(max(abs(norm.vmin), abs(norm.vmax)), norm.linear_width / 10):
-            inside = norm.vmin <= value <= norm.vmax
+    if isinstance(norm, AsinhNorm | LogNorm):
+        smallest = norm.linear_width / 10 if isinstance(norm, AsinhNorm) else low
+        for value in _round_values(max(abs(low), abs(high)), smallest):
+            inside = low <= value <= high
             if inside and all(abs(float(norm(value)) - float(norm(other))) >= CLOSEST for other in chosen):
                 chosen.append(value)
     if len(chosen) < 3:
-        even = MaxNLocator(6).tick_values(norm.vmin, norm.vmax)
-        chosen = [float(value) for value in even if norm.vmin <= value <= norm.vmax]
+        even = MaxNLocator(6).tick_values(low, high)
+        chosen = [float(value) for value in even if low <= value <= high]
     return sorted(chosen)
 
 
 def _round_values(largest: float, smallest: float) -> list[float]:
-    """Return 0 and ± 1, 5, 2 and 3 times powers of ten: those that matter most first."""
+    """Return 0 and ± round numbers times powers of ten: those that matter most first."""
     highest = int(np.floor(np.log10(largest)))
     lowest = max(int(np.floor(np.log10(smallest))), highest - 8)
     powers = [10.0**power for power in range(highest, lowest - 1, -1)]

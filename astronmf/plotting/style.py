@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
@@ -12,14 +13,25 @@ from matplotlib.colors import Colormap
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-__all__ = ["BAD_COLOR", "diverging_colormap", "flux_colormap", "house_style", "new_figure", "outline", "panel_grid"]
+from astronmf._validation import fail
+
+__all__ = [
+    "BAD_COLOR",
+    "diverging_colormap",
+    "figure_of",
+    "flux_colormap",
+    "house_style",
+    "new_figure",
+    "outline",
+    "panel_grid",
+]
 
 BAD_COLOR = "#8f959c"  # a grey that neither colour map comes near
 LINE_COLOR = "#0072B2"  # blue and orange of Okabe and Ito: told apart by every eye
 ACCENT_COLOR = "#D55E00"
 CONTOUR_COLOR = "#56D9FE"
 
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "font.size": 11.0,
     "axes.titlesize": 12.0,
     "axes.labelsize": 11.0,
@@ -30,9 +42,11 @@ STYLE: dict[str, Any] = {
 }
 
 
-def house_style() -> AbstractContextManager[None]:
-    """Return a context, which can decorate a function too, inside which new artists take this package's fonts."""
-    return mpl.rc_context(STYLE)
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Let artists made inside this context, or by a function that it decorates, take this package's fonts."""
+    with mpl.rc_context(STYLE):
+        yield
 
 
 def flux_colormap() -> Colormap:
@@ -51,8 +65,22 @@ def outline(width: float = 2.5, color: str = "black") -> list[Any]:
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """Return an empty figure, sizes in inches, that lays itself out when it is drawn."""
-    return Figure(figsize=(width, height), layout="constrained")
+    """Return an empty figure, sizes in inches, that moves its panels together when it is drawn."""
+    return Figure(figsize=(width, height), layout="compressed")
+
+
+def figure_of(axes: Axes) -> Figure:
+    """Return the figure that axes are part of.
+
+    Raises
+    ------
+    ValueError
+        If they are part of none.
+    """
+    figure = axes.get_figure(root=True)
+    if not isinstance(figure, Figure):
+        raise fail("axes", "part of a figure", figure)
+    return figure
 
 
 def panel_grid(count: int, columns: int, width: float, height: float) -> tuple[Figure, list[Axes]]:

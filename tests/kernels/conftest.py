@@ -4,8 +4,9 @@ from itertools import product
 
 import numpy as np
 import pytest
-from astronmf.kernels._jit import LANES
 from helpers import row_problems
+
+from astronmf.kernels._jit import LANES
 
 SIZES = [(1, 1), (1, LANES + 13), (3, LANES), (4, 2 * LANES + 7)]
 

@@ -1,6 +1,7 @@
 import naive
 import numpy as np
 import pytest
+
 from astronmf.kernels.gram import packed, pair_products
 
 

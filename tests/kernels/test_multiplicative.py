@@ -1,8 +1,9 @@
 import naive
 import numpy as np
 import pytest
-from astronmf.kernels.multiplicative import multiplicative_step
 from helpers import row_problems
+
+from astronmf.kernels.multiplicative import multiplicative_step
 
 
 @pytest.mark.parametrize("steps", [1, 5])

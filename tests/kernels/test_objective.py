@@ -1,8 +1,9 @@
 import naive
 import numpy as np
 import pytest
-from astronmf.kernels.objective import coordinate_gain, positive_energy, quadratic_form, residual_chi2
 from helpers import row_problems
+
+from astronmf.kernels.objective import coordinate_gain, positive_energy, quadratic_form, residual_chi2
 
 
 def per_item(kernel, problems, *arguments):

@@ -104,6 +104,8 @@ def alternate(
     state.chi2 = chi2(problem, state.coefficients, state.components)
     run = _multiplicative if settings.solver == "mu" else _extrapolated
     run(problem, state, settings, fixed)
+    if not state.converged:
+        state.kkt = kkt(problem, state.coefficients, state.components, fixed)
     return state
 
 
@@ -119,7 +121,7 @@ def _multiplicative(problem: Problem, state: State, settings: Settings, fixed: i
 
 
 def _extrapolated(problem: Problem, state: State, settings: Settings, fixed: int) -> None:
-    """Alternate with extrapolation; a trial that raises χ² is dropped, and plain steps go on from the last good pair."""
+    """Alternate with extrapolation; a trial that raises χ² is dropped, and plain steps go on from the last pair."""
     last_components, last_coefficients = state.components, state.coefficients
     ahead = state.coefficients
     extrapolation, strength, limit = 0.0, EXTRAPOLATION_START, 1.0

@@ -181,8 +181,6 @@ def _finish(problem: Problem, state: State, seconds: float) -> Stage:
     """Bring a state into the caller's units."""
     chi2 = alternating.chi2(problem, state.coefficients, state.components)
     variance = total_variance(problem)
-    if not np.isfinite(state.kkt):
-        state.kkt = alternating.kkt(problem, state.coefficients, state.components)
     coefficients, components = in_callers_units(problem, state.coefficients, state.components)
     return Stage(
         n_components=state.coefficients.shape[0],

@@ -110,6 +110,11 @@ class Frames(NDData):
         self.is_reference: BoolArray = np.array(check_broadcast("is_reference", reference, (len(cube),)))
         check_shape("names", np.asarray(self.names), (len(cube),))
 
+    @classmethod
+    def of(cls, content: Any) -> Frames:
+        """Return frames as they are, and anything else that the constructor takes as frames."""
+        return content if isinstance(content, Frames) else cls(content)
+
     @property
     def angles(self) -> FloatArray | None:
         """Position angle of each frame's +y axis, degrees east of north: (n,), or `None`."""

@@ -57,9 +57,9 @@ def reduce(
 
     Parameters
     ----------
-    science : Frames
+    science : Frames, or anything that `Frames` takes
         If it also holds reference frames (``is_reference``) and no other references are given, it is split.
-    references : Frames, optional
+    references : Frames, or anything that `Frames` takes, optional
         Of other stars, aligned with the science frames, in the same unit.
     components : Components, optional
         Built before (`build_components`), instead of references.
@@ -101,6 +101,7 @@ def reduce(
     check_choice("mode", mode, ("rdi",))
     check_choice("combine", combine, METHODS)
     check_one_of_two("references", references, "components", components)
+    science = Frames.of(science)
     if references is None and components is None:
         science, references = _split(science)
     region = _region(science, inner_radius, outer_radius, mask)
@@ -110,6 +111,7 @@ def reduce(
         region if scale_region is None else _flat_mask("scale_region", scale_region, region.shape),
     )
     if references is not None:
+        references = Frames.of(references)
         check_same_grid(science, references, "references")
         basis = build_components(references, n_components, region=region, estimator=estimator, progress=progress)
     elif components is not None:
@@ -144,7 +146,7 @@ def build_components(
 
     Parameters
     ----------
-    references
+    references : Frames, or anything that `Frames` takes
     n_components
         10 by default, or the number of references where there are fewer.
     inner_radius, outer_radius, mask
@@ -160,6 +162,7 @@ def build_components(
     Components
         Pixels outside the region, and those that no reference saw, are NaN.
     """
+    references = Frames.of(references)
     if region is None:
         region = _region(references, inner_radius, outer_radius, mask)
     fit = SequentialNMF(tol=DEFAULT_TOLERANCE)

@@ -12,7 +12,7 @@ from astronmf._typing import FloatArray
 from astronmf._validation import check_integer, fail
 from astronmf.imaging.geometry import center_pixel
 from astronmf.plotting.coordinates import Coordinates, aspect, field_of_view
-from astronmf.plotting.panel import add_scale_bar, draw_image, hide_ticks, mark_star
+from astronmf.plotting.panel import add_scale_bar, draw_image, hide_ticks, mark_star, say_no_data
 from astronmf.plotting.stretch import finite_values, make_norm
 from astronmf.plotting.style import LINE_COLOR, flux_colormap, house_style, panel_grid
 from astronmf.plotting.words import counted, heading
@@ -97,7 +97,7 @@ def _draw_spectra(components: Components, count: int) -> tuple[Figure, list[Axes
         axes.plot(spectrum, color=LINE_COLOR, linewidth=1.0)
         axes.set_xlim(-0.5, len(spectrum) - 0.5)
         if not np.isfinite(spectrum).any():
-            axes.text(0.5, 0.5, "no data", transform=axes.transAxes, ha="center", va="center")
+            say_no_data(axes)
     for axes in panels[-SPECTRUM_COLUMNS:]:
         axes.set_xlabel("pixel")
     figure.supylabel("component (unit norm)")

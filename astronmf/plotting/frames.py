@@ -20,7 +20,7 @@ from astronmf.plotting.panel import (
 )
 from astronmf.plotting.stretch import finite_values, make_norm
 from astronmf.plotting.style import flux_colormap, house_style, panel_grid
-from astronmf.plotting.words import counted, heading
+from astronmf.plotting.words import counted, heading, shortened
 
 if TYPE_CHECKING:
     from astronmf.imaging.frames import Frames
@@ -73,8 +73,8 @@ def plot_frames(frames: Frames, limit: int = 12) -> Figure:
 
 def _title(frames: Frames, index: int) -> str:
     """Return a frame's name, its angle if known, and whether it is of a reference star."""
-    role = ", reference" if frames.is_reference[index] else ""
+    name, role = shortened(frames.names[index]), ", reference" if frames.is_reference[index] else ""
     if frames.angles is None:
-        return f"{frames.names[index]}{role}"
+        return f"{name}{role}"
     angle = f"{frames.angles[index]:.1f}°".replace("-", "−")
-    return f"{frames.names[index]}\n{angle}{role}"
+    return f"{name}\n{angle}{role}"

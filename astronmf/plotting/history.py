@@ -59,7 +59,7 @@ def _draw_curve(axes: Axes, number: FloatArray, values: FloatArray, converged: B
     if not converged.all():
         axes.legend()
     axes.set_xlim(number.min() - 0.5, number.max() + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlabel("number of components")
     axes.grid(alpha=0.3)
     _scale(axes, values[np.isfinite(values)])

@@ -36,7 +36,7 @@ def plot_image(
 
     Parameters
     ----------
-    image : (y, x) array or masked array
+    image : (y, x) array, masked array or Quantity
         Masked, NaN and infinite pixels are drawn grey.
     pixel_scale : float, optional
         Arcseconds a pixel; axes are then offsets, and a scale bar is drawn. In pixels without it.
@@ -44,7 +44,7 @@ def plot_image(
         The star, 0-based pixels: marked, and where offsets start. Without it offsets start at the pixel that
         north-up images have their star at, ``n // 2`` along each axis, and nothing is marked.
     unit : astropy unit or str, optional
-        Of the image, for the colour bar.
+        Of the image, for the colour bar; a Quantity's own by default.
     stretch : {"asinh", "linear"}
         "asinh" is linear within the noise, logarithmic far outside it.
     limits : (low, high), optional
@@ -78,7 +78,8 @@ def plot_image(
         add_scale_bar(axes)
     if north_up:
         add_compass(axes)
-    add_color_bar(axes, drawn, norm, unit_label(None if unit is None else u.Unit(unit)))
+    unit = getattr(image, "unit", None) if unit is None else u.Unit(unit)
+    add_color_bar(axes, drawn, norm, unit_label(unit))
     axes.set_title(title or "")
     return figure_of(axes)
 

@@ -24,7 +24,9 @@ __all__ = [
     "draw_image",
     "hide_ticks",
     "mark_star",
+    "sky_directions",
     "outline_region",
+    "say_no_data",
     "unit_label",
 ]
 
@@ -69,8 +71,13 @@ def draw_image(
     axes.set_ylabel(coordinates.labels[1])
     axes.locator_params(nbins=8, steps=[1, 2, 5, 10])
     if finite_values(values).size == 0:
-        axes.text(0.5, 0.5, "no data", transform=axes.transAxes, ha="center", va="center", fontsize="large")
+        say_no_data(axes)
     return drawn
+
+
+def say_no_data(axes: Axes) -> None:
+    """Write that a panel has nothing to show, above where a star may be marked."""
+    axes.text(0.5, 0.7, "no data", transform=axes.transAxes, ha="center", va="center", fontsize="large")
 
 
 def hide_ticks(axes: Axes) -> None:
@@ -121,8 +128,7 @@ def add_compass(axes: Axes, angle: float = 0.0, parity: int = 1, labels: bool = 
     labels
         Whether to write N and E.
     """
-    cosine, sine = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
-    north, east = np.array([parity * sine, cosine]), np.array([-parity * cosine, sine])
+    north, east = sky_directions(angle, parity)
     sides = axes.get_xlim()[1] - axes.get_xlim()[0], axes.get_ylim()[1] - axes.get_ylim()[0]
     shares = ARROW * min(map(abs, sides)) / np.abs(sides)  # of the panel's sides: arrows of equal length on both axes
     base = np.array([1.0, 0.0]) + np.array([-1.4, 1.4]) * shares - 0.5 * (north + east) * shares
@@ -131,6 +137,20 @@ def add_compass(axes: Axes, angle: float = 0.0, parity: int = 1, labels: bool = 
         if labels:
             point = _place(axes, *(base + 1.3 * direction * shares))
             axes.text(*point, name, color=MARK_COLOR, ha="center", va="center", path_effects=outline())
+
+
+def sky_directions(angle: float, parity: int = 1) -> tuple[FloatArray, FloatArray]:
+    """Return where north and east are on a detector: unit vectors (x, y).
+
+    Parameters
+    ----------
+    angle
+        Position angle of +y, degrees east of north.
+    parity
+        -1 for mirror images of the sky.
+    """
+    cosine, sine = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
+    return np.array([parity * sine, cosine]), np.array([-parity * cosine, sine])
 
 
 def _arrow(axes: Axes, start: Any, end: Any) -> None:
@@ -169,9 +189,10 @@ def unit_label(unit: u.UnitBase | None) -> str:
 def add_color_bar(axes: Axes, drawn: AxesImage, norm: Normalize, label: str = "") -> Colorbar:
     """Draw the scale of an image to the right of its panel, as high as the panel, pointed where values lie beyond."""
     beside = axes.inset_axes((1.03, 0.0, 0.05, 1.0))
-    extend = _beyond(finite_values(drawn.get_array()), *limits_of(norm))
+    values = finite_values(drawn.get_array())
+    extend = _beyond(values, *limits_of(norm))
     bar = figure_of(axes).colorbar(drawn, cax=beside, extend=extend, extendfrac=0.03, label=label)
-    bar.ax.yaxis.set_major_locator(FixedLocator(tick_values(norm)))
+    bar.ax.yaxis.set_major_locator(FixedLocator(tick_values(norm) if values.size else []))
     bar.ax.yaxis.set_major_formatter(FuncFormatter(number_label))
     bar.ax.yaxis.set_minor_locator(NullLocator())
     return bar

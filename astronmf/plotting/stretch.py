@@ -115,7 +115,7 @@ def tick_values(norm: Normalize) -> list[float]:
             if inside and all(abs(float(norm(value)) - float(norm(other))) >= CLOSEST for other in chosen):
                 chosen.append(value)
     if len(chosen) < 3:
-        even = MaxNLocator(6).tick_values(low, high)
+        even = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high)
         chosen = [float(value) for value in even if low <= value <= high]
     return sorted(chosen)
 
@@ -133,4 +133,6 @@ def number_label(value: float, _position: int | None = None) -> str:
     exponent = int(np.floor(np.log10(abs(value)))) if value else 0
     if -4 < exponent < 5:
         return f"{value:.6g}".replace("-", "−")
-    return rf"${value / 10.0**exponent:g}\times10^{{{exponent}}}$"
+    mantissa = f"{value / 10.0**exponent:.6g}"
+    factor = {"1": "", "-1": "-"}.get(mantissa, rf"{mantissa}\times")
+    return f"${factor}10^{{{exponent}}}$"

@@ -31,6 +31,8 @@ LINE_COLOR = "#0072B2"  # blue and orange of Okabe and Ito: told apart by every 
 ACCENT_COLOR = "#D55E00"
 CONTOUR_COLOR = "#56D9FE"
 
+LEAST_WIDTH = 5.2  # inches: room for a heading over a single panel
+
 STYLE: Any = {
     "font.size": 11.0,
     "axes.titlesize": 12.0,
@@ -94,7 +96,7 @@ def panel_grid(count: int, columns: int, width: float, height: float) -> tuple[F
     """
     columns = min(columns, count)
     rows = -(-count // columns)
-    figure = new_figure(max(columns * width, 4.0), rows * height + 0.6)
+    figure = new_figure(max(columns * width, LEAST_WIDTH), rows * height + 0.6)
     panels: list[Axes] = list(np.ravel(figure.subplots(rows, columns, squeeze=False)))
     for spare in panels[count:]:
         spare.remove()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["counted", "heading"]
+__all__ = ["counted", "heading", "shortened"]
 
 SEPARATOR = "  ·  "
 
@@ -20,3 +20,9 @@ def counted(total: int, word: str, drawn: int | None = None) -> str:
     """Return a number of things in words: "1 frame", "6 frames", or "4 of 6 frames" if fewer are drawn."""
     noun = word if total == 1 else f"{word}s"
     return f"{total} {noun}" if drawn in (None, total) else f"{drawn} of {total} {noun}"
+
+
+def shortened(name: str, longest: int = 32) -> str:
+    """Return a name with its middle left out if it is too long: the ends are what tells file names apart."""
+    half = (longest - 1) // 2
+    return name if len(name) <= longest else f"{name[:half]}…{name[-half:]}"

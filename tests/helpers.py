@@ -68,6 +68,21 @@ def simulate(n, p, k, *, seed, missing=0.1, noise=0.2):
     return Simulated(*(read_only(array) for array in arrays_))
 
 
+def two_groups():
+    """Return data, mask, coefficients and components: two components, each carried by its own observations.
+
+    Pixel 5 is seen by the second group only, so that nothing is known there of the first component.
+    """
+    rng = np.random.default_rng(42)
+    C = np.zeros((12, 2))
+    C[:6, 0], C[6:, 1] = rng.uniform(2, 3, (2, 6))
+    B = rng.uniform(0.5, 1, (2, 20))
+    B[0, 10:] = B[1, :3] = 0
+    mask = np.zeros((12, 20), dtype=bool)
+    mask[:6, 5] = True
+    return C @ B, mask, C, B
+
+
 def direct_chi2(X, weights, coefficients, components):
     """Return ``Σ V (X − C B)²``, written as it stands, over the values whose weight is not 0."""
     valid = weights > 0

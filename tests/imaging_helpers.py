@@ -17,7 +17,8 @@ PIXEL_SCALE = 0.063
 class Observation:
     """Frames of a star in three non-negative patterns with noise of uneven σ; every array is read-only.
 
-    No disk and no planet: science frames differ from references in their angles only.
+    No disk and no planet. The patterns' amplitudes differ less between science frames than between references, so that
+    non-negative components of the references can make up every science frame.
     """
 
     science: np.ndarray
@@ -43,8 +44,10 @@ def observe(size=SIZE, angles=ANGLES, n_references=8, seed=1, noise=1.0):
     rng = np.random.default_rng(seed)
     patterns = star_patterns(size).reshape(3, -1)
     parts = {}
-    for name, count in (("science", len(angles)), ("reference", n_references)):
-        star = (rng.uniform(0.5, 1.5, (count, 3)) @ patterns).reshape(count, size, size)
+    # Patterns differ less from one science frame to the next than between references: non-negative components of the
+    # references can make up every science frame.
+    for name, count, spread in (("science", len(angles), 0.15), ("reference", n_references, 0.9)):
+        star = (rng.uniform(1 - spread, 1 + spread, (count, 3)) @ patterns).reshape(count, size, size)
         sigma = noise * rng.uniform(0.7, 1.3, star.shape)
         parts[name] = star, sigma, star + sigma * rng.standard_normal(star.shape)
     (star, science_sigma, science), (_, reference_sigma, references) = parts["science"], parts["reference"]

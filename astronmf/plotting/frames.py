@@ -52,22 +52,23 @@ def plot_frames(frames: Frames, limit: int = 12) -> Figure:
     """
     count = min(len(frames), check_integer("limit", limit, 1))
     images = np.ma.MaskedArray(frames.data[:count], mask=frames.mask[:count])
-    norm = make_norm(finite_values(images))
+    values = finite_values(images)
+    norm = make_norm(values)
     geometry = frames.geometry
     coordinates = Coordinates(frames.shape[1:], geometry.center, geometry.pixel_scale, north_up=False)
-    figure, panels = panel_grid(count, COLUMNS, 3.0, 3.0 * aspect(whole(frames.shape[1:])) + 0.35)
+    figure, panels = panel_grid(count, COLUMNS, 3.0, 3.0 * aspect(whole(frames.shape[1:])) + 0.3)
     for i, axes in enumerate(panels):
         draw_image(axes, images[i], coordinates, norm, flux_colormap())
         hide_ticks(axes)
         mark_star(axes, coordinates.position(*geometry.center), 8.0)
-        axes.set_title(_title(frames, i), fontsize="small")
+        axes.set_title(_title(frames, i), fontsize="small", parse_math=False)
         if geometry.angles is not None:
             add_compass(axes, geometry.angle_of(i), geometry.parity)
         if geometry.pixel_scale is not None and i == 0:
             add_scale_bar(axes)
     last_of_first_row = panels[min(COLUMNS, count) - 1]
-    add_color_bar(last_of_first_row, last_of_first_row.images[0], norm, unit_label(frames.unit))
-    figure.suptitle(heading(frames.meta, counted(len(frames), "frame", count)))
+    add_color_bar(last_of_first_row, last_of_first_row.images[0], norm, unit_label(frames.unit), values)
+    figure.suptitle(heading(frames.meta, counted(len(frames), "frame", count)), parse_math=False)
     return figure
 
 

@@ -24,9 +24,9 @@ __all__ = [
     "draw_image",
     "hide_ticks",
     "mark_star",
-    "sky_directions",
     "outline_region",
     "say_no_data",
+    "sky_directions",
     "unit_label",
 ]
 
@@ -186,11 +186,22 @@ def unit_label(unit: u.UnitBase | None) -> str:
     return str(unit.to_string("latex_inline"))
 
 
-def add_color_bar(axes: Axes, drawn: AxesImage, norm: Normalize, label: str = "") -> Colorbar:
-    """Draw the scale of an image to the right of its panel, as high as the panel, pointed where values lie beyond."""
-    beside = axes.inset_axes((1.03, 0.0, 0.05, 1.0))
-    values = finite_values(drawn.get_array())
+def add_color_bar(
+    axes: Axes, drawn: AxesImage, norm: Normalize, label: str = "", values: FloatArray | None = None
+) -> Colorbar:
+    """Draw the scale of an image to the right of its panel, as high as the panel.
+
+    Parameters
+    ----------
+    axes, drawn, norm
+    label
+    values : (m,) array, optional
+        The finite values of all images on this scale, by default those of this one: the bar is pointed where some lie
+        beyond it, and has no ticks if there are none.
+    """
+    values = finite_values(drawn.get_array()) if values is None else values
     extend = _beyond(values, *limits_of(norm))
+    beside = axes.inset_axes((1.03, 0.0, 0.05, 1.0))
     bar = figure_of(axes).colorbar(drawn, cax=beside, extend=extend, extendfrac=0.03, label=label)
     bar.ax.yaxis.set_major_locator(FixedLocator(tick_values(norm) if values.size else []))
     bar.ax.yaxis.set_major_formatter(FuncFormatter(number_label))

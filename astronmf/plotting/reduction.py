@@ -66,7 +66,7 @@ def plot_reduction(reduction: Reduction) -> Figure:
     if imputed.any():
         _explain(panels[1])
     counts = counted(len(reduction.components), "component"), counted(len(science), "frame")
-    figure.suptitle(heading(reduction.meta, *counts))
+    figure.suptitle(heading(reduction.meta, *counts), parse_math=False)
     return figure
 
 

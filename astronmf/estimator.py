@@ -10,7 +10,7 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import ArrayLike, DTypeLike
 
-from astronmf._inputs import Values, unpack
+from astronmf._inputs import Values, parts, unpack
 from astronmf._typing import BoolArray, FloatArray, Progress, no_progress
 from astronmf._validation import as_real_array, check_choice, check_integer, check_number, check_shape, fail
 from astronmf.core.alternating import Settings
@@ -23,6 +23,9 @@ from astronmf.core.sequential import SequentialSettings, build, factorize, start
 __all__ = ["NMF", "SequentialNMF"]
 
 SOLVERS = ("cd", "mu")
+
+# Starting values above this would overflow when they are squared.
+LARGEST_START = 1e150
 
 
 class _Factorizer:
@@ -70,9 +73,8 @@ class _Factorizer:
             found = f"{int((problem.weighted < 0).sum())} negative values; solver='cd' keeps and uses them"
             raise fail("X", "non-negative for solver='mu'", found)
         check_integer("n_components", self.n_components, 1, min(problem.shape))
-        self.shape_ = values.data.shape[1:]
-        self.unit_ = values.unit
-        self.factorization_ = self._run(problem, self._settings())
+        factorization = self._run(problem, self._settings())
+        self.shape_, self.unit_, self.factorization_ = values.data.shape[1:], values.unit, factorization
         return self
 
     def fit_transform(self, X: Any, weights: Any = None, mask: Any = None, *, uncertainty: Any = None) -> FloatArray:
@@ -112,7 +114,10 @@ class _Factorizer:
         fitted data had a unit.
         """
         components = self._flat_components()
-        values = as_real_array("coefficients", coefficients)
+        plain, _, unit = parts(coefficients)
+        if unit is not None and self.unit_ is not None:
+            plain = u.Quantity(plain, unit, copy=False).to_value(self.unit_)
+        values = as_real_array("coefficients", plain)
         check_shape("coefficients", values, (None, components.shape[0]))
         model = values @ np.nan_to_num(components)
         unknown = (np.nan_to_num(values) > 0).astype(np.float64) @ np.isnan(components)
@@ -179,22 +184,32 @@ class _Factorizer:
     def _problem(self, values: Values) -> Problem:
         if values.data.ndim < 2:
             raise fail("X", "an array of at least 2 dimensions, observations first", f"shape {values.data.shape}")
+        if values.data.size == 0:
+            raise fail("X", "of at least one observation and one pixel", f"shape {values.data.shape}")
         return flat_problem(values, self.dtype)
 
     def _settings(self) -> Settings:
         tol = check_number("tol", self.tol, 0.0)
+        if self.random_state is not None:
+            check_integer("random_state", self.random_state, 0)
         return Settings(self.solver, tol, check_integer("max_iter", self.max_iter, 1))
 
     def _given_start(self, problem: Problem) -> tuple[FloatArray, FloatArray]:
         """Check ``init=(C0, B0)`` and return it component-first, in the problem's units."""
+        if not isinstance(self.init, tuple | list):
+            raise fail("init", "'residual', 'random', or a pair (coefficients, components)", type(self.init).__name__)
         if len(self.init) != 2:
             raise fail("init", "a pair (coefficients, components)", f"{len(self.init)} items")
         coefficients = as_real_array("init[0]", self.init[0], minimum_dimensions=2)
-        components = as_real_array("init[1]", self.init[1], minimum_dimensions=2).reshape(-1, problem.shape[1])
+        components = as_real_array("init[1]", self.init[1], minimum_dimensions=2)
+        components = components.reshape(len(components), -1) if components.size else components
+        check_shape("init[1]", components, (None, problem.shape[1]))
         check_shape("init[0]", coefficients, (problem.shape[0], components.shape[0]))
         for name, factor in (("init[0]", coefficients), ("init[1]", components)):
-            if np.nanmin(factor) < 0:
+            if (factor < 0).any():
                 raise fail(name, "non-negative", f"a smallest value of {np.nanmin(factor):g}")
+            if (factor > LARGEST_START).any():
+                raise fail(name, f"finite and below {LARGEST_START:g}", f"{np.nanmax(factor):g}")
         return in_problem_units(problem, coefficients, components)
 
     def _fitted(self) -> Factorization:
@@ -263,7 +278,7 @@ class NMF(_Factorizer):
         return factorize(problem, *self._start(problem, settings), settings, self.progress or no_progress)
 
     def _start(self, problem: Problem, settings: Settings) -> tuple[FloatArray, FloatArray]:
-        if isinstance(self.init, tuple | list):
+        if not isinstance(self.init, str):
             start = self._given_start(problem)
             check_shape("init[1]", start[1], (self.n_components, problem.shape[1]))
             return start
@@ -329,7 +344,7 @@ class SequentialNMF(_Factorizer):
         self.progress = progress
 
     def _run(self, problem: Problem, settings: Settings) -> Factorization:
-        start = self._given_start(problem) if isinstance(self.init, tuple | list) else None
+        start = None if isinstance(self.init, str) else self._given_start(problem)
         if start is None:
             check_choice("init", self.init, ("residual", "random"))
         elif start[0].shape[0] > self.n_components:
@@ -340,7 +355,7 @@ class SequentialNMF(_Factorizer):
                 raise fail("pixel_fraction", "None where 'init' gives components", self.pixel_fraction)
         sequence = SequentialSettings(
             refit=check_choice("refit", self.refit, ("all", "last")),
-            new="random" if self.init == "random" else "residual",
+            new=self.init if isinstance(self.init, str) else "residual",
             pixel_fraction=self.pixel_fraction,
             random_state=self.random_state,
         )

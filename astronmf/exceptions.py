@@ -6,6 +6,9 @@ built-in name.
 
 from __future__ import annotations
 
+import sys
+import warnings
+
 __all__ = [
     "AstroNMFWarning",
     "ConvergenceWarning",
@@ -13,6 +16,7 @@ __all__ = [
     "GeometryWarning",
     "MissingDataWarning",
     "ScaleFactorWarning",
+    "warn",
 ]
 
 
@@ -38,3 +42,12 @@ class ScaleFactorWarning(AstroNMFWarning):
 
 class GeometryWarning(AstroNMFWarning):
     """A centre, an angle or a pixel scale had to be assumed, or two of them disagree."""
+
+
+def warn(message: str, category: type[AstroNMFWarning]) -> None:
+    """Warn at the line outside this package that led here, however deep the call."""
+    level = 2
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "astronmf":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

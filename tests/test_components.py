@@ -1,3 +1,4 @@
+import gc
 import re
 
 import astropy.units as u
@@ -9,7 +10,8 @@ from astropy.io import fits
 from astronmf import NMF, Components, SequentialNMF
 from astronmf.exceptions import FormatError
 
-UNITS = [None, u.dimensionless_unscaled, u.MJy / u.sr, u.electron / u.s, 1e-17 * u.erg / u.s / u.cm**2 / u.AA, u.adu]
+SDSS = u.Unit(1e-17 * u.erg / u.s / u.cm**2 / u.AA)
+UNITS = [None, u.dimensionless_unscaled, u.MJy / u.sr, u.electron / u.s, u.DN / u.s, u.adu, SDSS]
 
 
 @pytest.fixture(scope="module")
@@ -258,6 +260,8 @@ def test_a_file_that_holds_no_components_is_refused_in_one_line_that_names_it(pa
     with pytest.raises(FormatError, match=re.escape(str(path))) as caught:
         Components.read(path)
     assert "\n" not in str(caught.value)
+    del caught
+    gc.collect()  # a file left open is a ResourceWarning, and so an error, here and not in some later test
 
 
 def test_a_file_that_lacks_an_extension_is_told_which(path):

@@ -32,11 +32,9 @@ def thread_count() -> int:
 def map_blocks(function: Callable[[Block], Result], blocks: Iterable[Block]) -> Iterator[Result]:
     """Yield ``function(block)`` for each block, in their order, worked on by several threads."""
     todo = list(blocks)
-    if len(todo) == 1 or thread_count() == 1:
-        yield from map(function, todo)
-        return
-    with _controller().limit(limits=1, user_api="blas"):
-        yield from _executor(thread_count()).map(function, todo)
+    alone = len(todo) == 1 or thread_count() == 1
+    with _controller().limit(limits=1, user_api="blas"):  # a product's bits depend on BLAS's threads
+        yield from map(function, todo) if alone else _executor(thread_count()).map(function, todo)
 
 
 @cache

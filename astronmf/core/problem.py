@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +13,7 @@ from numpy.typing import DTypeLike
 from astronmf._typing import BoolArray, FloatArray, IntArray
 from astronmf._validation import as_real_array, check_broadcast, check_not_negative, check_shape, fail
 from astronmf.core.parallel import map_blocks
-from astronmf.exceptions import MissingDataWarning
+from astronmf.exceptions import MissingDataWarning, warn
 from astronmf.kernels import gram as gram_kernels
 
 __all__ = ["Problem"]
@@ -100,6 +99,8 @@ class Problem:
         """
         data = as_real_array("X", X)
         check_shape("X", data, (None, None))
+        if data.size == 0:
+            raise fail("X", "of at least one observation and one pixel", f"shape {data.shape}")
         kind = working_dtype(data, dtype)
         given = np.ones((1, 1)) if weights is None else as_real_array("weights", weights)
         given = check_broadcast("weights", given, data.shape)
@@ -255,7 +256,10 @@ def working_dtype(data: FloatArray, dtype: DTypeLike | None) -> np.dtype[Any]:
     """Return float32 or float64: what is asked for, or what the data are in."""
     if dtype is None:
         return np.dtype(np.float32 if data.dtype == np.float32 else np.float64)
-    wanted = np.dtype(dtype)
+    try:
+        wanted = np.dtype(dtype)
+    except TypeError:
+        raise fail("dtype", "float32 or float64", repr(dtype)) from None
     if wanted not in (np.dtype(np.float32), np.dtype(np.float64)):
         raise fail("dtype", "float32 or float64", wanted)
     return wanted
@@ -275,11 +279,11 @@ def separable_scales(weights: FloatArray, valid: BoolArray) -> tuple[FloatArray,
     Only weights with an observation that has every supported pixel can be seen to be separable; nothing is lost
     otherwise but time.
     """
-    n, p = weights.shape
+    n = weights.shape[0]
     counts = valid.sum(axis=1)
     fullest = int(counts.argmax())
     if counts[fullest] < valid.any(axis=0).sum():
-        return (np.ones(n), np.ones(p)) if _all_equal_one(weights, valid) else None
+        return _uniform_scales(weights, valid)
     columns = np.where(valid[fullest], weights[fullest], 1.0).astype(np.float64)
     rows = np.ones(n)
     for i in range(n):
@@ -292,6 +296,16 @@ def separable_scales(weights: FloatArray, valid: BoolArray) -> tuple[FloatArray,
     return np.sqrt(rows), np.sqrt(columns)
 
 
+def _uniform_scales(weights: FloatArray, valid: BoolArray) -> tuple[FloatArray, FloatArray] | None:
+    """Return the scales of weights that are all the same, else `None`."""
+    n, p = weights.shape
+    i = int(valid.any(axis=1).argmax())
+    common = weights[i, valid[i]][0]
+    if not all(bool(np.all(weights[row, valid[row]] == common)) for row in range(n)):
+        return None
+    return np.full(n, np.sqrt(float(common))), np.ones(p)
+
+
 def _units(
     data: FloatArray, weights: FloatArray, valid: BoolArray, rows: FloatArray | None, columns: FloatArray
 ) -> tuple[float, float]:
@@ -302,7 +316,8 @@ def _units(
         values = data[i, here].astype(np.float64)
         scale = weights[i, here].astype(np.float64) if rows is None else np.float64(1.0)
         values *= 1.0 if rows is None else rows[i] * columns[here]
-        squares += float(np.sum(scale * values**2))
+        with np.errstate(over="ignore"):
+            squares += float(np.sum(scale * values**2))
         total += float(np.sum(scale)) if rows is None else float(here.sum())
     if not np.isfinite([squares, total]).all():
         raise fail("X", "such that the sum of weights × X² is finite", f"values up to {np.abs(data[valid]).max():g}")
@@ -315,13 +330,8 @@ def _power_of_two(value: float) -> float:
     return float(2.0 ** np.round(np.log2(value))) if value > 0 else 1.0
 
 
-def _all_equal_one(weights: FloatArray, valid: BoolArray) -> bool:
-    """Return whether every valid value has weight 1."""
-    return all(bool(np.all(weights[i, valid[i]] == 1)) for i in range(weights.shape[0]))
-
-
 def _warn_of_unexpected(count: int, size: int) -> None:
     """Say how many values are missing although nothing declared them so."""
     if count:
         msg = f"{count} of {size} values of 'X' are NaN or Inf and not masked: they are treated as missing"
-        warnings.warn(msg, MissingDataWarning, stacklevel=5)
+        warn(msg, MissingDataWarning)

@@ -94,12 +94,14 @@ def held_out_chi2(X: FloatArray, weights: FloatArray, held_out: BoolArray, facto
     """
     scores = np.full(len(factorization.stages), np.nan)
     usable = held_out & np.isfinite(X) & np.isfinite(weights) & (weights > 0)
-    usable &= factorization.supported & factorization.observed[:, None]
+    usable &= factorization.observed[:, None]
     for s, stage in enumerate(factorization.stages):
-        total = 0.0
+        total, count = 0.0, 0
+        covered = np.isfinite(stage.components).all(axis=0)
         for i in np.flatnonzero(usable.any(axis=1)):
-            here = usable[i]
+            here = usable[i] & covered
             model = stage.coefficients[i] @ stage.components[:, here]
             total += float(np.sum(weights[i, here] * (X[i, here] - model) ** 2))
-        scores[s] = total / max(int(usable.sum()), 1)
+            count += int(here.sum())
+        scores[s] = total / count if count else np.nan
     return scores

@@ -118,14 +118,15 @@ class Projection:
 
 
 def in_callers_units(
-    problem: Problem, coefficients: FloatArray, components: FloatArray
+    problem: Problem, coefficients: FloatArray, components: FloatArray, unknown: BoolArray | None = None
 ) -> tuple[FloatArray, FloatArray]:
     """Undo the problem's scaling and normalise: (k, n), (k, p) to (n, k), (k, p) with unit-norm components.
 
     A component that is zero everywhere stays zero, with zero coefficients. Observations without a valid value become
-    NaN, and so do the pixels of a component that the data do not determine.
+    NaN, and so do the `unknown` pixels of a component, (k, p) bool; by default those that are `undetermined`.
     """
-    unknown = undetermined(problem, coefficients)
+    if unknown is None:
+        unknown = undetermined(problem, coefficients)
     pixels = np.where(unknown, 0.0, components / problem.column_scale)
     norm = np.sqrt(np.sum(pixels**2, axis=1))
     safe = np.where(norm > 0, norm, 1.0)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
 
-from astronmf._typing import FloatArray, Progress, no_progress
+from astronmf._typing import BoolArray, FloatArray, Progress, no_progress
 from astronmf.core import alternating, initialize
 from astronmf.core.alternating import Settings, State
 from astronmf.core.problem import Problem
 from astronmf.core.rank import total_variance
-from astronmf.core.results import Factorization, Stage, in_callers_units
-from astronmf.exceptions import ConvergenceWarning
+from astronmf.core.results import Factorization, Stage, in_callers_units, undetermined
+from astronmf.exceptions import ConvergenceWarning, warn
 
 __all__ = ["SequentialSettings", "build", "factorize"]
 
@@ -81,7 +80,10 @@ def build(
     for k in range(max(given, 1), n_components + 1):
         began = perf_counter()
         builder.advance(grow=k > given)
-        stages.append(_finish(problem, builder.state, perf_counter() - began))
+        unknown = undetermined(problem, builder.state.coefficients)
+        if sequence.refit == "last" and stages:  # components that stay as they are stay so to the last NaN
+            unknown[: k - 1] = np.isnan(stages[-1].components)
+        stages.append(_finish(problem, builder.state, unknown, perf_counter() - began))
         progress(k, n_components, "components")
     return _collect(problem, stages, settings)
 
@@ -96,7 +98,7 @@ def factorize(
     """Improve all components together from a start, (k, n) and (k, p): a factorization of fixed rank."""
     began = perf_counter()
     state = alternating.alternate(problem, coefficients, components, settings)
-    stage = _finish(problem, state, perf_counter() - began)
+    stage = _finish(problem, state, None, perf_counter() - began)
     progress(1, 1, "components")
     return _collect(problem, [stage], settings)
 
@@ -177,11 +179,11 @@ def _with_new_component(
     return np.vstack([coefficients, coefficient]), np.vstack([components, pattern])
 
 
-def _finish(problem: Problem, state: State, seconds: float) -> Stage:
+def _finish(problem: Problem, state: State, unknown: BoolArray | None, seconds: float) -> Stage:
     """Bring a state into the caller's units."""
     chi2 = alternating.chi2(problem, state.coefficients, state.components)
     variance = total_variance(problem)
-    coefficients, components = in_callers_units(problem, state.coefficients, state.components)
+    coefficients, components = in_callers_units(problem, state.coefficients, state.components, unknown)
     return Stage(
         n_components=state.coefficients.shape[0],
         coefficients=coefficients,
@@ -204,5 +206,5 @@ def _collect(problem: Problem, stages: list[Stage], settings: Settings) -> Facto
             f"{len(late)} of {len(stages)} stages did not reach 'tol'={settings.tol:g} in 'max_iter' iterations "
             f"(number of components: {', '.join(map(str, late))}); raise 'max_iter' or 'tol'"
         )
-        warnings.warn(msg, ConvergenceWarning, stacklevel=4)
+        warn(msg, ConvergenceWarning)
     return Factorization(tuple(stages), problem.n_valid, problem.observed, problem.supported)

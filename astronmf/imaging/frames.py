@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
 import astropy.units as u
 import numpy as np
-from astropy.nddata import NDData, NDUncertainty, StdDevUncertainty
+from astropy.nddata import NDData, StdDevUncertainty
 
 from astronmf import _formats
+from astronmf._inputs import any_of, parts, sigma_of
 from astronmf._typing import BoolArray, FloatArray
 from astronmf._validation import as_mask, as_real_array, check_broadcast, check_shape, fail
-from astronmf.exceptions import MissingDataWarning
+from astronmf.exceptions import MissingDataWarning, warn
 from astronmf.imaging.geometry import Geometry
 
 __all__ = ["Frames"]
@@ -80,18 +80,14 @@ class Frames(NDData):
     ) -> None:
         if isinstance(data, NDData):
             uncertainty = data.uncertainty if uncertainty is None else uncertainty
-            mask = data.mask if mask is None else mask
-            unit = data.unit if unit is None else unit
+            mask = any_of(data.mask, mask)
             meta = dict(data.meta) if meta is None else meta
-            data = data.data
-        if isinstance(data, np.ma.MaskedArray):
-            mask = np.ma.getmaskarray(data) if mask is None else mask
-            data = data.data
-        if isinstance(data, u.Quantity):
-            unit = data.unit if unit is None else u.Unit(unit)
-            data = data.to_value(unit)
-        cube = _as_cube(data)
-        sigma = _as_sigma(uncertainty, None if unit is None else u.Unit(unit), cube.shape)
+            data = data.data if data.unit is None else u.Quantity(data.data, data.unit, copy=False)
+        values, own_mask, own = parts(data)
+        unit = own if unit is None else u.Unit(unit)
+        mask = any_of(own_mask, mask)
+        cube = _as_cube(values if own is None or own == unit else u.Quantity(values, own).to_value(unit))
+        sigma = _as_sigma(uncertainty, own, unit, cube.shape)
         super().__init__(
             cube,
             uncertainty=None if sigma is None else StdDevUncertainty(sigma),
@@ -100,8 +96,8 @@ class Frames(NDData):
             meta=meta or {},
         )
         if geometry is None:
-            parts = {"pixel_scale": pixel_scale, "angles": angles, "parity": parity}
-            geometry = Geometry.of_shape(cube.shape[1:], center, **parts)
+            known = {"pixel_scale": pixel_scale, "angles": angles, "parity": parity}
+            geometry = Geometry.of_shape(cube.shape[1:], center, **known)
         if geometry.angles is not None:
             check_shape("angles", geometry.angles, (len(cube),))
         self.geometry = geometry
@@ -178,9 +174,11 @@ class Frames(NDData):
         ValueError
             If their shapes, units, centres or pixel scales disagree, or only some have errors or angles.
         """
-        parts = list(stacks)
-        first = parts[0]
-        for part in parts[1:]:
+        stack = list(stacks)
+        if not stack:
+            raise fail("stacks", "at least one stack of frames", "none")
+        first = stack[0]
+        for part in stack[1:]:
             check_same_grid(first, part, "frames")
             for what, one, other in (
                 ("uncertainty", first.sigma, part.sigma),
@@ -189,17 +187,17 @@ class Frames(NDData):
                 if (one is None) != (other is None):
                     raise fail(what, "given for all frames or for none", f"a mix in {part.names[0]}")
         scale = first.geometry.pixel_scale
-        angles = None if first.angles is None else np.concatenate([part.angles for part in parts])
-        sigma = None if first.sigma is None else np.concatenate([part.sigma for part in parts])
+        angles = None if first.angles is None else np.concatenate([part.angles for part in stack])
+        sigma = None if first.sigma is None else np.concatenate([part.sigma for part in stack])
         return cls(
-            np.concatenate([part.data for part in parts]),
+            np.concatenate([part.data for part in stack]),
             sigma,
-            np.concatenate([part.mask for part in parts]),
+            np.concatenate([part.mask for part in stack]),
             geometry=replace(first.geometry, angles=angles, pixel_scale=scale),
             unit=first.unit,
-            names=[name for part in parts for name in part.names],
-            is_reference=np.concatenate([part.is_reference for part in parts]),
-            meta=merge_meta([part.meta for part in parts]),
+            names=[name for part in stack for name in part.names],
+            is_reference=np.concatenate([part.is_reference for part in stack]),
+            meta=merge_meta([part.meta for part in stack]),
         )
 
     @classmethod
@@ -254,8 +252,11 @@ def check_same_grid(one: Frames, other: Frames, name: str) -> None:
     if one.unit != other.unit:
         raise fail(name, f"in the unit of the others, {one.unit}", other.unit)
     if not np.allclose(one.geometry.center, other.geometry.center, atol=0.05):
-        here = f"{other.geometry.center}; align the frames first, or give 'center'"
-        raise fail(name, f"centred on the star like the others, at (x, y) = {one.geometry.center}", here)
+        found = f"{other.geometry.center}; align the frames first, or give 'center'"
+        raise fail(name, f"centred on the star like the others, at (x, y) = {one.geometry.center}", found)
+    here, there = one.geometry.pixel_scale, other.geometry.pixel_scale
+    if here is not None and there is not None and not np.isclose(here, there, rtol=1e-3):
+        raise fail(name, f"of the pixel scale of the others, {here:g} arcsec", f"{there:g} arcsec")
     if one.geometry.parity != other.geometry.parity:
         raise fail(name, f"of parity {one.geometry.parity} like the others", other.geometry.parity)
 
@@ -284,16 +285,19 @@ def _as_cube(data: Any) -> FloatArray:
     return cube
 
 
-def _as_sigma(uncertainty: Any, unit: u.UnitBase | None, shape: tuple[int, ...]) -> FloatArray | None:
-    """Return 1σ errors, (n, y, x), in the data's unit."""
+def _as_sigma(
+    uncertainty: Any, own: u.UnitBase | None, unit: u.UnitBase | None, shape: tuple[int, ...]
+) -> FloatArray | None:
+    """Return 1σ errors, (n, y, x), in `unit`; without a unit they are in the data's `own`."""
     if uncertainty is None:
         return None
-    if isinstance(uncertainty, NDUncertainty):
-        deviation = uncertainty.represent_as(StdDevUncertainty)
-        uncertainty = deviation.array if deviation.unit is None else u.Quantity(deviation.array, deviation.unit)
-    if isinstance(uncertainty, u.Quantity):
-        uncertainty = uncertainty.to_value(uncertainty.unit if unit is None else unit)
-    sigma = as_real_array("uncertainty", uncertainty)
+    values, mask, given = parts(sigma_of(uncertainty))
+    given = own if given is None else given
+    if given is not None and unit is None:
+        raise fail("uncertainty", "without a unit, as the data are", given)
+    sigma = as_real_array("uncertainty", values if given is None else u.Quantity(values, given).to_value(unit))
+    if mask is not None:
+        sigma = np.where(mask, np.nan, sigma)
     sigma = sigma[None] if sigma.ndim == 2 else sigma
     return check_broadcast("uncertainty", sigma, shape)
 
@@ -318,6 +322,6 @@ def _full_mask(cube: FloatArray, sigma: FloatArray | None, mask: Any, origin: st
             msg = (
                 f"{origin}{int(wrong.sum())} values of '{name}' are {kind} and not masked: they are treated as missing"
             )
-            warnings.warn(msg, MissingDataWarning, stacklevel=4)
+            warn(msg, MissingDataWarning)
         full |= wrong
     return full

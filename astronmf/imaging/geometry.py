@@ -154,7 +154,9 @@ def _resample(
     missing = ~np.isfinite(image)
     offset = center_in - matrix @ center_out
     turned = ndimage.affine_transform(fill_missing(image), matrix, offset, order=order, mode="mirror")
-    covered = ndimage.affine_transform((~missing).astype(np.float64), matrix, offset, order=1, cval=0.0)
+    covered = ndimage.affine_transform(
+        (~missing).astype(np.float64), matrix, offset, order=1, mode="grid-constant", cval=0.0
+    )
     return np.where(covered >= COVERAGE - 1e-9, turned, np.nan)
 
 

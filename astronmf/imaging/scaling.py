@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from astropy.stats import sigma_clip
 
 from astronmf._typing import BoolArray, FloatArray
 from astronmf._validation import as_real_array, check_choice, check_number, check_shape, fail
-from astronmf.exceptions import ScaleFactorWarning
+from astronmf.exceptions import ScaleFactorWarning, warn
 
 __all__ = ["VARIANTS", "BestFactor", "ScaleFactor", "best_factor", "scale_factors"]
 
@@ -176,11 +175,11 @@ def _warn(found: list[ScaleFactor], search: BestFactor) -> None:
             f"the scale factor of {len(edge)} of {len(found)} frames is at the edge of its range "
             f"{search.bounds} (first: frame {edge[0]}, {found[edge[0]].value:g}); the model may not fit these frames"
         )
-        warnings.warn(msg, ScaleFactorWarning, stacklevel=4)
+        warn(msg, ScaleFactorWarning)
     unknown = [i for i, factor in enumerate(found) if not np.isfinite(factor.error)]
     if unknown:
         msg = f"the scale factor of {len(unknown)} frames could not be measured (first: frame {unknown[0]}); 1 is used"
-        warnings.warn(msg, ScaleFactorWarning, stacklevel=4)
+        warn(msg, ScaleFactorWarning)
 
 
 def as_scale(text: str) -> Any:

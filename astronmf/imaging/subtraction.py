@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from astronmf._validation import (
 )
 from astronmf.components import Components
 from astronmf.estimator import SequentialNMF
-from astronmf.exceptions import GeometryWarning, MissingDataWarning
+from astronmf.exceptions import GeometryWarning, MissingDataWarning, warn
 from astronmf.imaging.combination import METHODS
 from astronmf.imaging.frames import Frames, check_same_grid
 from astronmf.imaging.geometry import annulus, from_sky
@@ -248,10 +247,10 @@ def _check_components(science: Frames, components: Components, choice: Choice) -
     empty = [name for name, frame in zip(science.names, used, strict=True) if not frame.any()]
     if empty:
         msg = f"{len(empty)} science frames have no pixel to fit and are left out (first: {empty[0]})"
-        warnings.warn(msg, MissingDataWarning, stacklevel=3)
+        warn(msg, MissingDataWarning)
     if science.angles is None:
         msg = "the science frames have no 'angles': they are combined as they are, and north is not up"
-        warnings.warn(msg, GeometryWarning, stacklevel=3)
+        warn(msg, GeometryWarning)
 
 
 def _warn_of_empty_frames(references: Frames, region: BoolArray) -> None:
@@ -263,7 +262,7 @@ def _warn_of_empty_frames(references: Frames, region: BoolArray) -> None:
         raise fail("references", "such that they have pixels in the region", found)
     if empty:
         msg = f"{len(empty)} reference frames have no valid pixel and do not take part (first: {empty[0]})"
-        warnings.warn(msg, MissingDataWarning, stacklevel=4)
+        warn(msg, MissingDataWarning)
 
 
 def _warn_of_unsupported(components: Components, region: BoolArray) -> None:
@@ -273,7 +272,7 @@ def _warn_of_unsupported(components: Components, region: BoolArray) -> None:
         msg = (
             f"{count} of {int(region.sum())} pixels are missing in every reference that could model them: they stay NaN"
         )
-        warnings.warn(msg, MissingDataWarning, stacklevel=4)
+        warn(msg, MissingDataWarning)
 
 
 def _meta(science: Frames, components: Components, parameters: dict[str, Any]) -> dict[str, Any]:

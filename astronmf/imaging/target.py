@@ -104,12 +104,14 @@ def residual_variances(
     Returns
     -------
     (n, y, x) array
+        NaN where there is no residual.
     """
     out = np.empty(science.shape)
     for i, covariance in enumerate(covariances):
         scatter = 1.0 if science.sigma is not None else _robust_variance(residuals[i])
         own = scatter if science.sigma is None else np.square(science.sigma[i], dtype=np.float64)
         out[i] = own + scatter * factors[i] ** 2 * model_variance(basis, covariance)
+    out[~np.isfinite(residuals)] = np.nan
     return out
 
 

@@ -17,7 +17,7 @@ def test_units_undo_each_other():
     rng = np.random.default_rng(41)
     problem = Problem.from_arrays(1e3 * rng.normal(size=(6, 9)), rng.uniform(1, 2, (6, 1)) * rng.uniform(1, 2, 9))
     C, B = rng.random((6, 2)), rng.random((2, 9))
-    flux, pixels = in_callers_units(problem, *in_problem_units(problem, C, B))
+    flux, pixels = in_callers_units(problem, *in_problem_units(problem, C, B), np.zeros((2, 9), dtype=bool))
     np.testing.assert_allclose(flux @ pixels, C @ B, rtol=1e-12)
     np.testing.assert_allclose(np.linalg.norm(pixels, axis=1), 1.0, rtol=1e-12)
 

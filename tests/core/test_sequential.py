@@ -116,6 +116,12 @@ def test_a_stage_that_has_converged_says_so_and_has_no_more_to_gain(noisy):
         assert stage.seconds > 0
 
 
+def test_what_a_stage_could_still_gain_counts_only_what_it_may_move(noisy):
+    asked, not_asked = (SequentialNMF(3, refit="last", tol=tol, max_iter=500).fit(*noisy.inputs) for tol in (1e-8, 0))
+    assert asked.history_["kkt"].max() < 1e-8
+    assert not_asked.history_["kkt"].max() < 1e-8
+
+
 def test_a_stage_that_has_not_converged_is_warned_of_by_number_and_limit(noisy):
     with pytest.warns(ConvergenceWarning, match=r"2 of 3 stages.*'tol'=1e-06.*'max_iter'.*: 2, 3\); raise 'max_iter'"):
         fit = SequentialNMF(3, max_iter=12).fit(*noisy.inputs)
@@ -135,6 +141,15 @@ def test_a_build_goes_on_from_given_components(noisy):
     assert list(onward.history_["stage"]) == [2, 3, 4]
     assert onward.factorization_.stages[0].chi2 == pytest.approx(first.chi2_, rel=1e-5)
     assert onward.chi2_ == pytest.approx(SequentialNMF(4).fit(*noisy.inputs).chi2_, rel=1e-3)
+
+
+def test_a_build_goes_on_from_components_with_pixels_and_observations_that_are_nan(noisy):
+    mask = noisy.mask.copy()
+    mask[:, 7] = mask[4] = True
+    first = SequentialNMF(2).fit(noisy.X, noisy.weights, mask)
+    onward = SequentialNMF(3, init=(first.coefficients_, first.components_)).fit(noisy.X, noisy.weights, mask)
+    assert onward.factorization_.stages[0].chi2 == pytest.approx(first.chi2_, rel=1e-5)
+    np.testing.assert_array_equal(np.isnan(onward.components_).any(axis=0), np.arange(60) == 7)
 
 
 def test_as_many_given_components_as_asked_for_are_refined(noisy):

@@ -34,8 +34,11 @@ class Components:
         Of the observations that they were built from.
     stages : tuple of (j, ...) arrays
         The components of every stage of the build, the last being `data`; stages of other builds may start at j > 1.
+    stage_coefficients : tuple of (n, j) arrays
+        The coefficients of every stage.
     history : `~astropy.table.Table`
-        A row for each stage: stage, iterations, chi2, kkt, converged, seconds, fractional_residual_variance.
+        A row for each stage: stage, iterations, chi2, kkt, converged, seconds, fractional_residual_variance,
+        reduced_chi2.
     unit : astropy unit or None
         That of the coefficients.
     meta : dict
@@ -46,6 +49,7 @@ class Components:
     data: FloatArray
     coefficients: FloatArray
     stages: tuple[FloatArray, ...]
+    stage_coefficients: tuple[FloatArray, ...]
     history: Table
     unit: u.UnitBase | None = None
     meta: dict[str, Any] = field(default_factory=dict)
@@ -62,9 +66,10 @@ class Components:
         **meta
             Added to `meta`.
         """
-        shape = estimator.shape_
         history = estimator.history_
+        found, shape = estimator.factorization_, estimator.shape_
         history["fractional_residual_variance"] = estimator.fractional_residual_variance_
+        history["reduced_chi2"] = [found.reduced_chi2(stage) for stage in found.stages]
         about = {
             "weights_origin": weights_origin,
             "normalization": NORMALIZATION,
@@ -74,7 +79,8 @@ class Components:
         return cls(
             data=estimator.components_,
             coefficients=estimator.coefficients_,
-            stages=tuple(s.components.reshape(-1, *shape) for s in estimator.factorization_.stages),
+            stages=tuple(s.components.reshape(-1, *shape) for s in found.stages),
+            stage_coefficients=tuple(s.coefficients for s in found.stages),
             history=history,
             unit=estimator.unit_,
             meta=about | meta,
@@ -109,8 +115,15 @@ class Components:
         sizes = [len(stage) for stage in self.stages]
         check_integer("n_components", n_components, sizes[0], sizes[-1])
         index = sizes.index(n_components)
+        end = index + 1
         return replace(
-            self, data=self.stages[index], stages=self.stages[: index + 1], history=self.history[: index + 1]
+            self,
+            data=self.stages[index],
+            coefficients=self.stage_coefficients[index],
+            stages=self.stages[:end],
+            stage_coefficients=self.stage_coefficients[:end],
+            history=self.history[:end],
+            meta=self.meta | {"reduced_chi2": float(self.history["reduced_chi2"][index])},
         )
 
     def project(self, X: Any, weights: Any = None, mask: Any = None, *, uncertainty: Any = None) -> Projection:

@@ -40,7 +40,8 @@ def test_everything_about_a_fit_is_kept(fitted, components):
     helpers.assert_same_bits((components.data, components.coefficients), (fitted.components_, fitted.coefficients_))
     stages = [stage.components.reshape(-1, 6, 7) for stage in fitted.factorization_.stages]
     helpers.assert_same_bits(components.stages, stages)
-    assert components.history.colnames == [*fitted.history_.colnames, "fractional_residual_variance"]
+    added = ["fractional_residual_variance", "reduced_chi2"]
+    assert components.history.colnames == [*fitted.history_.colnames, *added]
     np.testing.assert_array_equal(
         components.history["fractional_residual_variance"], fitted.fractional_residual_variance_
     )
@@ -55,7 +56,7 @@ def test_everything_about_a_fit_is_kept(fitted, components):
 
 
 def test_keeping_a_fit_leaves_its_history_as_it_was(fitted, components):
-    assert len(components.history.colnames) == 7
+    assert len(components.history.colnames) == 8
     assert len(fitted.history_.colnames) == 6
 
 
@@ -183,9 +184,20 @@ def test_pixels_that_were_never_seen_come_back_as_such(components, path):
 
 @pytest.mark.parametrize("k", [1, 2])
 def test_a_stage_of_fewer_can_be_written_and_read(components, path, k):
-    components.at(k).write(path)
+    fewer = components.at(k)
+    fewer.write(path)
     read = Components.read(path)
     helpers.assert_same_bits((read.data, *read.stages), (components.stages[k - 1], *components.stages[:k]))
+    helpers.assert_same_bits(read.stage_coefficients, fewer.stage_coefficients)
+    np.testing.assert_array_equal(read.coefficients, fewer.coefficients)
+
+
+def test_a_stage_of_fewer_can_be_taken_from_a_basis_that_was_read(components, path):
+    components.write(path)
+    for k in (1, 2, 3):
+        read, kept = Components.read(path).at(k), components.at(k)
+        helpers.assert_same_bits((read.data, read.coefficients), (kept.data, kept.coefficients))
+        assert read.meta["reduced_chi2"] == kept.meta["reduced_chi2"]
 
 
 def test_a_basis_that_was_read_projects_as_the_one_that_was_written(images, components, path):
@@ -210,11 +222,12 @@ def test_the_primary_header_says_what_the_file_holds(fitted, components, path):
 
 
 def test_names_of_references_stand_beside_their_coefficients(fitted, path):
-    names = [f"star {i}" for i in range(9)]
+    names = ["β Pic", *(f"star {i}" for i in range(8))]
     Components.from_fit(fitted, "none", references=names).write(path)
     table = fits.getdata(path, "REFERENCES")
-    assert list(table["NAME"]) == names
+    assert list(table["NAME"])[1:] == names[1:]
     assert table["COEFFICIENTS"].shape == (9, 3)
+    assert Components.read(path).meta["references"] == names
 
 
 def test_a_file_that_is_there_is_replaced_only_if_asked(components, path):

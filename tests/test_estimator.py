@@ -127,7 +127,9 @@ def test_a_masked_weight_or_uncertainty_is_missing(noisy, masked):
     X, weights, mask = noisy.inputs
     sigma = weights**-0.5
     helpers.assert_same_bits(fit(X, masked(weights, mask)), fit(X, weights, mask))
-    helpers.assert_same_bits(fit(X, uncertainty=masked(sigma, mask)), fit(X, uncertainty=sigma, mask=mask))
+    with pytest.warns(MissingDataWarning, match="'uncertainty'"):
+        found = fit(X, uncertainty=masked(sigma, mask))
+    helpers.assert_same_bits(found, fit(X, uncertainty=sigma, mask=mask))
 
 
 @pytest.mark.parametrize("kind", [NDData, CCDData])
@@ -375,22 +377,22 @@ REFUSED = [
     ({"max_iter": 10.5}, {}, "'max_iter' must be an integer of at least 1, got 10.5"),
     ({"solver": "nearly"}, {}, "'solver' must be one of 'cd', 'mu', got 'nearly'"),
     ({"init": "svd"}, {}, "'init' must be one of 'residual', 'random', got 'svd'"),
-    ({"init": START[:1]}, {}, "'init' must be 'residual', 'random', or a pair (coefficients, components), got"),
+    ({"init": START[:1]}, {}, "'init' must be a pair (coefficients, components), got 1 items"),
     ({"init": (np.ones((5, 2)), START[1])}, {}, "'init[0]' must be of shape (6, 2), got (5, 2)"),
     ({"init": (START[0], np.ones((3, 9)))}, {}, "'init[0]' must be of shape (6, 3), got (6, 2)"),
     ({"init": (START[0], np.ones((2, 8)))}, {}, "'init[1]' must be of shape (any, 9), got (2, 8)"),
     ({"init": (START[0], np.ones((2, 7, 9)))}, {}, "'init[1]' must be of shape (any, 9), got (2, 63)"),
-    ({"init": np.ones((2, 9))}, {}, "or a pair (coefficients, components), got ndarray"),
-    ({"init": (np.inf * START[0], START[1])}, {}, "'init[0]' must be non-negative and finite"),
+    ({"init": np.ones((2, 9))}, {}, "'init' must be"),
+    ({"init": (np.inf * START[0], START[1])}, {}, "'init[0]' must be finite and below 1e+150, got inf"),
     (
         {"init": (-START[0], START[1])},
         {},
-        "'init[0]' must be non-negative and finite (NaN: not known, taken as 0), got -1",
+        "'init[0]' must be non-negative, got a smallest value of -1",
     ),
     (
         {"init": (START[0], -2 * START[1])},
         {},
-        "'init[1]' must be non-negative and finite (NaN: not known, taken as 0), got -2",
+        "'init[1]' must be non-negative, got a smallest value of -2",
     ),
     ({"dtype": int}, {}, "'dtype' must be float32 or float64, got int64"),
     ({"dtype": "single precision"}, {}, "'dtype' must be float32 or float64, got 'single precision'"),

@@ -63,11 +63,13 @@ def run(
     from astronmf import Components, SequentialNMF
     from astronmf.imaging import reduce
     from astronmf.imaging.scaling import as_scale
+    from astronmf.io.files import read_angles
 
     began = perf_counter()
     common.check_outputs(output, plot, cube, overwrite=overwrite)
     shared = {"center": center, "pixel_scale": pixel_scale, "dq_bits": dq_bits}
-    frames = common.read_frames(science, angles=angles, angle_key=angle_key, **shared)
+    given = None if angles is None else read_angles(angles)
+    frames = common.read_frames(science, angles=given, angle_key=angle_key, **shared)
     others = common.read_frames(references, **shared) if references else None
     with common.progress_bar() as progress:
         result = reduce(

@@ -9,10 +9,9 @@ import numpy as np
 from astropy.io import fits, registry
 from astropy.table import Table
 
-from astronmf._typing import FloatArray
 from astronmf.components import Components
 from astronmf.exceptions import FormatError
-from astronmf.io.files import is_fits, json_from, json_hdu, native_array, open_fits, write_fits
+from astronmf.io.files import is_fits, json_from, json_hdu, native_array, open_fits, to_ascii, unit_text, write_fits
 
 __all__ = ["component_hdus", "components_from", "read_components", "write_components"]
 
@@ -34,7 +33,7 @@ def component_hdus(components: Components) -> list[Any]:
     mask.header["MEANING"] = ("1 = not covered", "as in astropy masks")
     coefficients = fits.BinTableHDU(_coefficient_table(components), name="REFERENCES")
     if components.unit is not None:
-        coefficients.header["BUNIT"] = components.unit.to_string("fits")
+        coefficients.header["BUNIT"] = unit_text(components.unit)
     stages = fits.ImageHDU(np.concatenate(components.stages), name="STAGES")
     stages.header["SIZES"] = (" ".join(str(len(stage)) for stage in components.stages), "components of each stage")
     history = fits.table_to_hdu(components.history)
@@ -45,7 +44,13 @@ def component_hdus(components: Components) -> list[Any]:
 def _coefficient_table(components: Components) -> Table:
     """Return a row for each observation: its name and its coefficients."""
     names = components.meta.get("references") or [f"observation {i}" for i in range(len(components.coefficients))]
-    return Table({"NAME": names, "COEFFICIENTS": components.coefficients})
+    return Table(
+        {
+            "NAME": [to_ascii(name) for name in names],
+            "COEFFICIENTS": components.coefficients,
+            "STAGES": np.concatenate(components.stage_coefficients, axis=1),
+        }
+    )
 
 
 def read_components(path: Any) -> Components:
@@ -61,20 +66,16 @@ def components_from(hdus: fits.HDUList, path: Any) -> Components:
         raise FormatError(msg)
     coefficients = hdus["REFERENCES"]
     unit = coefficients.header.get("BUNIT")
+    ends = np.cumsum([int(size) for size in hdus["STAGES"].header["SIZES"].split()])[:-1]
     return Components(
         data=native_array(hdus["COMPONENTS"].data),
         coefficients=native_array(coefficients.data["COEFFICIENTS"]),
-        stages=_stages(hdus["STAGES"]),
+        stages=tuple(np.split(native_array(hdus["STAGES"].data), ends)),
+        stage_coefficients=tuple(np.split(native_array(coefficients.data["STAGES"]), ends, axis=1)),
         history=Table.read(hdus["HISTORY"]),
         unit=None if unit is None else u.Unit(unit),
         meta=json_from(hdus["BASIS_META"]),
     )
-
-
-def _stages(hdu: Any) -> tuple[FloatArray, ...]:
-    """Return the stages that stand one after another in an image."""
-    sizes = [int(size) for size in hdu.header["SIZES"].split()]
-    return tuple(np.split(native_array(hdu.data), np.cumsum(sizes)[:-1]))
 
 
 def _identify(origin: str, path: Any, fileobj: Any, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG001

@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
 import tempfile
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import astropy.units as u
 import numpy as np
 from astropy.io import fits
-from astropy.io.fits.verify import VerifyError
 from astropy.table import Table
 from astropy.utils.exceptions import AstropyUserWarning
 
 from astronmf._typing import BoolArray, FloatArray
 from astronmf.exceptions import FormatError
 
+GZIP = b"\x1f\x8b"
+
 __all__ = [
     "check_writable",
+    "from_ascii",
     "is_fits",
     "json_from",
     "json_hdu",
     "native_array",
     "number_array",
     "open_fits",
+    "primary_header",
     "provenance",
     "read_angles",
     "read_mask",
     "sha256",
     "table_hdu",
+    "to_ascii",
     "unit_of",
+    "unit_text",
     "write_atomically",
     "write_fits",
 ]
@@ -56,26 +63,76 @@ def open_fits(path: Any) -> fits.HDUList:
         msg = f"{where}: no such file"
         raise FileNotFoundError(msg)
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=AstropyUserWarning)
-            warnings.filterwarnings("error", "File may have been truncated", AstropyUserWarning)
-            with fits.open(where, memmap=False) as hdus:
-                for hdu in hdus:
-                    _ = hdu.data
-    except (OSError, AstropyUserWarning, VerifyError, ValueError, TypeError, KeyError, IndexError) as error:
+        hdus, end, size = _load(where)
+    except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         msg = f"{where}: cannot be read as FITS ({reason})"
         raise FormatError(msg) from error
+    if end != size:
+        msg = f"{where}: cannot be read as FITS (its extensions end at byte {end}, the file at byte {size}: truncated?)"
+        raise FormatError(msg)
     return hdus
 
 
+def _load(path: Path) -> tuple[fits.HDUList, int, int]:
+    """Return all extensions with their arrays read, where the last one ends, and where the file does."""
+    with warnings.catch_warnings(), _open(path) as file:
+        warnings.simplefilter("ignore")  # what astropy mends or skips in silence is found by the sizes
+        warnings.filterwarnings("error", "File may have been truncated", AstropyUserWarning)
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        with fits.open(file, memmap=False) as hdus:
+            for hdu in hdus:
+                _ = hdu.data
+            last = hdus[-1].fileinfo()
+        return hdus, last["datLoc"] + last["datSpan"], size
+
+
+def _open(path: Path) -> IO[bytes]:
+    """Open a file for reading, decompressed if it is gzipped."""
+    with path.open("rb") as file:
+        compressed = file.read(2) == GZIP
+    return cast("IO[bytes]", gzip.open(path, "rb")) if compressed else path.open("rb")
+
+
 def is_fits(path: Any) -> bool:
-    """Return whether a file begins as FITS does."""
+    """Return whether a file, gzipped or not, begins as FITS does."""
     try:
-        with Path(path).open("rb") as file:
+        with _open(Path(path)) as file:
             return file.read(9) == b"SIMPLE  ="
-    except (OSError, TypeError):
+    except (OSError, TypeError, EOFError, zlib.error):
         return False
+
+
+def to_ascii(text: str) -> str:
+    r"""Return a text as FITS can hold it: what is not ASCII is written as Python escapes, β as ``\u03b2``."""
+    return text.encode("unicode_escape").decode("ascii")
+
+
+def from_ascii(text: str) -> str:
+    """Return the text that `to_ascii` wrote."""
+    try:
+        return text.encode("ascii").decode("unicode_escape")
+    except UnicodeDecodeError:  # a backslash that another program wrote
+        return text
+
+
+def unit_text(unit: u.UnitBase) -> str:
+    """Return a unit's name in the FITS standard, or astropy's own where the standard has none (electron, DN)."""
+    try:
+        return str(unit.to_string("fits"))
+    except ValueError:
+        return str(unit)
+
+
+def primary_header(path: Any) -> fits.Header:
+    """Return a FITS file's first header, empty if it cannot be read; nothing else of the file is."""
+    try:
+        with warnings.catch_warnings(), _open(Path(path)) as file:
+            warnings.simplefilter("ignore")
+            return fits.Header.fromfile(file, padding=False)
+    except Exception:  # noqa: BLE001 (whoever reads the file in earnest says what is wrong with it)
+        return fits.Header()
 
 
 def sha256(path: Any) -> str:
@@ -115,9 +172,11 @@ def read_angles(path: Any) -> FloatArray:
         raise FileNotFoundError(msg)
     if not is_fits(path):
         try:
-            return np.atleast_1d(np.loadtxt(path)).ravel()
-        except ValueError as error:
-            msg = f"{path}: neither FITS nor a text file of angles ({error})"
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # an empty file is only warned of
+                return np.atleast_1d(np.loadtxt(path)).ravel()
+        except (ValueError, UserWarning) as error:
+            msg = f"{path}: neither FITS nor a text file of angles"
             raise FormatError(msg) from error
     for hdu in open_fits(path):
         if hdu.data is not None:
@@ -163,6 +222,9 @@ def write_atomically(path: Any, *, overwrite: bool) -> Iterator[Path]:
 def check_writable(path: Any, *, overwrite: bool) -> None:
     """Raise if `path` cannot be written: to be called before long work, not after it."""
     target = Path(path)
+    if target.is_dir():
+        msg = f"{target} is a folder; name a file to write"
+        raise IsADirectoryError(msg)
     if target.exists() and not overwrite:
         msg = f"{target} exists; ask for overwriting to replace it"
         raise FileExistsError(msg)

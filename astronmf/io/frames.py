@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from typing import Any
 
@@ -15,7 +14,19 @@ from astronmf._validation import as_real_array, check_broadcast, check_shape, fa
 from astronmf.exceptions import FormatError
 from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import Geometry
-from astronmf.io.files import is_fits, number_array, open_fits, provenance, read_angles, table_hdu, unit_of, write_fits
+from astronmf.io.files import (
+    from_ascii,
+    is_fits,
+    number_array,
+    open_fits,
+    provenance,
+    read_angles,
+    table_hdu,
+    to_ascii,
+    unit_of,
+    unit_text,
+    write_fits,
+)
 
 __all__ = ["read_frames", "write_frames"]
 
@@ -141,10 +152,18 @@ def _angles(
         )
         return check_broadcast("angles", np.atleast_1d(values), (count,))
     if key is not None:
-        if key not in header:
-            raise fail("angle_key", "a keyword of the header", repr(key))
-        return np.full(count, float(header[key]))
+        return np.full(count, angle_of(header, key))
     return _angle_column(hdus, column, count)
+
+
+def angle_of(header: fits.Header, key: str) -> float:
+    """Return the angle that a header keyword holds."""
+    if key not in header:
+        raise fail("angle_key", "a keyword of the header", repr(key))
+    try:
+        return float(header[key])
+    except ValueError:
+        raise fail("angle_key", "a keyword that holds a number", f"{key} = {header[key]!r}") from None
 
 
 def _angle_column(hdus: fits.HDUList, column: str | None, count: int) -> FloatArray | None:
@@ -167,7 +186,7 @@ def _frame_table(hdus: fits.HDUList) -> Any:
 def _names(table: Any, stem: str, count: int) -> list[str]:
     """Return the frames' names: the table's, or numbered."""
     if table is not None and "NAME" in table.names:
-        return [str(name) for name in table["NAME"]]
+        return [from_ascii(str(name)) for name in table["NAME"]]
     return [stem if count == 1 else f"{stem} {i}" for i in range(count)]
 
 
@@ -193,6 +212,8 @@ def _pixel_scale(header: fits.Header) -> float | None:
 
 def _parity(header: fits.Header) -> int:
     """Return -1 if the WCS says that east is right of north when north is up."""
+    if "PARITY" in header:
+        return int(header["PARITY"])
     return -1 if _has_wcs(header) and np.linalg.det(_linear_wcs(header)) > 0 else 1
 
 
@@ -206,14 +227,10 @@ def _meta(header: fits.Header, path: Any) -> dict[str, Any]:
 def write_frames(frames: Frames, path: Any, *, overwrite: bool = False) -> None:
     """Write SCI, ERR, DQ (1 = excluded) and FRAMES (NAME, ANGLE, IS_PSF), which `read_frames` reads back."""
     primary = fits.PrimaryHDU()
-    primary.header["INPUTS"] = (
-        json.dumps([item["name"] for item in frames.meta.get("inputs", [])])[:60],
-        "first input files",
-    )
     science = fits.ImageHDU(frames.data, name="SCI")
     geometry_to_header(science.header, frames.geometry)
     if frames.unit is not None:
-        science.header["BUNIT"] = frames.unit.to_string("fits")
+        science.header["BUNIT"] = unit_text(frames.unit)
     hdus = [primary, science]
     if frames.sigma is not None:
         hdus.append(fits.ImageHDU(np.ascontiguousarray(frames.sigma), name="ERR"))
@@ -224,7 +241,7 @@ def write_frames(frames: Frames, path: Any, *, overwrite: bool = False) -> None:
 
 def frame_columns(frames: Frames) -> dict[str, Any]:
     """Return the columns of the FRAMES table."""
-    columns: dict[str, Any] = {"NAME": frames.names, "IS_PSF": frames.is_reference}
+    columns: dict[str, Any] = {"NAME": [to_ascii(name) for name in frames.names], "IS_PSF": frames.is_reference}
     if frames.angles is not None:
         columns["ANGLE"] = frames.angles
     return columns

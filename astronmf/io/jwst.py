@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 from astropy.io import fits, registry
 
-from astronmf._validation import fail
 from astronmf.exceptions import FormatError
 from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import Geometry
-from astronmf.io.files import is_fits, number_array, open_fits, provenance, unit_of
-from astronmf.io.frames import DO_NOT_USE, flagged, merged_header, reference_pixel
+from astronmf.io.files import is_fits, number_array, open_fits, primary_header, provenance, unit_of
+from astronmf.io.frames import DO_NOT_USE, angle_of, flagged, merged_header, reference_pixel
 
 __all__ = ["read_jwst"]
 
@@ -53,15 +52,17 @@ def read_jwst(
             raise FormatError(msg)
     data = number_array(hdus["SCI"].data)
     data = data[None] if data.ndim == 2 else data
-    sigma = number_array(hdus["ERR"].data).reshape(data.shape)
+    sigma = number_array(hdus["ERR"].data)
+    sigma = sigma[None] if sigma.ndim == 2 else sigma
+    if sigma.shape != data.shape:
+        msg = f"{path}: ERR must have the shape of SCI, {data.shape}, got {sigma.shape}"
+        raise FormatError(msg)
     header = merged_header(hdus, hdus["SCI"])
-    if angle_key not in header:
-        raise fail("angle_key", "a keyword of the header", repr(angle_key))
     geometry = Geometry.of_shape(
         data.shape[1:],
         center or reference_pixel(header, data.shape),
         pixel_scale=_pixel_scale(header),
-        angles=np.full(len(data), float(header[angle_key])),
+        angles=np.full(len(data), angle_of(header, angle_key)),
     )
     # The pipeline writes NaN where it has nothing, with or without a flag: known, so not worth a warning.
     blank = np.isnan(data) & np.isnan(sigma)
@@ -97,10 +98,7 @@ def _identify(origin: str, path: Any, fileobj: Any, *args: Any, **kwargs: Any) -
     """Return whether a file to be read is JWST's."""
     if origin != "read" or path is None or not is_fits(path):
         return False
-    try:
-        return str(fits.getheader(path).get("TELESCOP", "")).strip() == "JWST"
-    except OSError:
-        return False
+    return str(primary_header(path).get("TELESCOP", "")).strip() == "JWST"
 
 
 registry.register_reader("jwst", Frames, read_jwst)

@@ -16,12 +16,25 @@ from astronmf.imaging.geometry import Geometry
 from astronmf.imaging.reduction import Reduction
 from astronmf.imaging.target import Choice
 from astronmf.io.components import component_hdus, components_from
-from astronmf.io.files import is_fits, json_from, json_hdu, native_array, open_fits, unit_of, write_fits
+from astronmf.io.files import (
+    from_ascii,
+    is_fits,
+    json_from,
+    json_hdu,
+    native_array,
+    open_fits,
+    to_ascii,
+    unit_of,
+    unit_text,
+    write_fits,
+)
 from astronmf.io.frames import frame_columns, geometry_to_header
 
 __all__ = ["read_reduction", "write_cube", "write_reduction"]
 
 # What a pixel of the science frames did: bits of the extension STATUS.
+EXTENSIONS = ("COMBINED", "COMBINED_ERR", "COVERAGE", "RESIDUALS", "MODELS", "STATUS", "COEFFICIENTS", "META")
+
 MASKED, OUTSIDE, IMPUTED, NOT_JUDGED = 1, 2, 4, 8
 
 
@@ -42,7 +55,7 @@ def write_reduction(reduction: Reduction, path: Any, *, overwrite: bool = False)
     for name, values in images:
         hdus.append(fits.ImageHDU(values, name=name))
         if reduction.unit is not None and name not in ("COVERAGE", "STATUS"):
-            hdus[-1].header["BUNIT"] = reduction.unit.to_string("fits")
+            hdus[-1].header["BUNIT"] = unit_text(reduction.unit)
     _describe_sky(reduction, hdus[1].header, hdus[2].header, hdus[3].header)
     geometry_to_header(next(h for h in hdus if h.name == "RESIDUALS").header, science.geometry)
     hdus += [fits.BinTableHDU(_coefficient_table(reduction), name="COEFFICIENTS")]
@@ -54,7 +67,7 @@ def write_cube(reduction: Reduction, path: Any, *, overwrite: bool = False, prog
     """Write the combined image for every number of components, (stages, y, x)."""
     hdu = fits.PrimaryHDU(reduction.over_components(progress))
     if reduction.unit is not None:
-        hdu.header["BUNIT"] = reduction.unit.to_string("fits")
+        hdu.header["BUNIT"] = unit_text(reduction.unit)
     _describe_sky(reduction, hdu.header)
     sizes = [len(stage) for stage in reduction.components.stages]
     hdu.header["SIZES"] = (" ".join(map(str, sizes)), "number of components of each plane")
@@ -69,16 +82,16 @@ def _primary(reduction: Reduction) -> fits.PrimaryHDU:
     header["CREATOR"] = (f"astronmf {reduction.meta.get('version', '')}", "software and version")
     for keyword, key in (("OBJECT", "object"), ("INSTRUME", "instrument"), ("FILTER", "filter")):
         if key in reduction.meta:
-            header[keyword] = reduction.meta[key]
+            header[keyword] = to_ascii(str(reduction.meta[key]))
     header["NCOMP"] = (len(reduction.components), "number of components")
     header["NFRAMES"] = (len(reduction.science), "science frames")
     header["CHI2"] = (reduction.chi2, "of the science frames, all fitted pixels")
     header["NVALID"] = (reduction.n_valid, "fitted pixels")
     header["SEED"] = (str(reduction.components.meta.get("random_state")), "random state of the build")
-    header["COMMAND"] = str(reduction.meta.get("command", "astronmf.imaging.reduce"))
+    header["COMMAND"] = to_ascii(str(reduction.meta.get("command", "astronmf.imaging.reduce")))
     header["PARAMS"] = json.dumps(reduction.meta["parameters"], default=str)
     for i, item in enumerate(reduction.meta.get("inputs", [])):
-        header[f"INP{i:04d}"] = f"{item['name']} sha256:{item['sha256']}"
+        header[f"INP{i:04d}"] = f"{to_ascii(item['name'])} sha256:{item['sha256']}"
     return hdu
 
 
@@ -107,7 +120,7 @@ def _coefficient_table(reduction: Reduction) -> Table:
 def _input_table(reduction: Reduction) -> fits.BinTableHDU:
     """Return each input's name and SHA-256."""
     inputs = reduction.meta.get("inputs", [])
-    columns = {"NAME": [i["name"] for i in inputs] or [""], "SHA256": [i["sha256"] for i in inputs] or [""]}
+    columns = {"NAME": [to_ascii(i["name"]) for i in inputs] or [""], "SHA256": [i["sha256"] for i in inputs] or [""]}
     return fits.BinTableHDU(Table(columns), name="INPUTS")
 
 
@@ -122,7 +135,7 @@ def _status(reduction: Reduction) -> IntArray:
 def read_reduction(path: Any) -> Reduction:
     """Read a reduction; the science data are its residuals plus its models, so those outside the region are gone."""
     hdus = open_fits(path)
-    missing = [name for name in ("COMBINED", "RESIDUALS", "MODELS", "STATUS", "META") if name not in hdus]
+    missing = [name for name in EXTENSIONS if name not in hdus]
     if missing:
         msg = f"{path}: not a reduction (it has no extension {missing[0]})"
         raise FormatError(msg)
@@ -161,7 +174,14 @@ def _science(hdus: fits.HDUList, data: FloatArray, status: IntArray, path: Any) 
     )
     sigma = native_array(hdus["SCIENCE_ERR"].data) if "SCIENCE_ERR" in hdus else None
     mask = ((status & MASKED) > 0) | ~np.isfinite(data)
-    return Frames(data, sigma, mask, geometry=geometry, unit=unit_of(header, path), names=list(table["NAME"]))
+    return Frames(
+        data,
+        sigma,
+        mask,
+        geometry=geometry,
+        unit=unit_of(header, path),
+        names=[from_ascii(str(name)) for name in table["NAME"]],
+    )
 
 
 def _identify(origin: str, path: Any, fileobj: Any, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG001

@@ -1,9 +1,10 @@
 import helpers
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 
 from astronmf import NMF, SequentialNMF
+from astronmf.core import alternating
 from astronmf.core.alternating import Settings, alternate, chi2, kkt
 from astronmf.core.initialize import random_factors
 
@@ -69,6 +70,7 @@ def test_chi2_is_its_formula_whatever_the_data(data):
     X, weights, mask = data
     fit = SequentialNMF(2, tol=0, max_iter=6).fit(*data)
     used = np.where(mask, 0.0, weights)
+    assume(np.isfinite(fit.components_[:, used.any(axis=0)]).all())  # every pixel of the model is reported
     direct = helpers.direct_chi2(X, used, fit.coefficients_, fit.components_)
     assert fit.chi2_ == pytest.approx(direct, rel=1e-9, abs=1e-9 * np.sum(used * X**2))
 
@@ -96,6 +98,13 @@ def test_a_converged_state_has_no_more_to_gain_than_the_tolerance(started):
     assert state.converged
     assert state.kkt == kkt(problem, state.coefficients, state.components) <= 1e-7
     assert kkt(problem, coefficients, components) > 1e-2
+
+
+def test_a_state_that_could_still_gain_has_not_converged_however_slowly_chi2_falls(started, monkeypatch):
+    monkeypatch.setattr(alternating, "kkt", lambda *arguments: 0.5)
+    state = alternate(*started, Settings("cd", 1e-2, 40))
+    assert len(state.trace) == 40
+    assert not state.converged
 
 
 def test_the_last_chi2_of_the_trace_is_that_of_the_factors(started):

@@ -115,8 +115,10 @@ def test_pixels_that_the_components_do_not_cover_take_no_part(observed):
     helpers.assert_same_fields(project(problem, punched), filled)
 
 
-def test_dependent_active_components_have_no_finite_covariance():
-    found = active_set_covariance(np.ones((1, 2, 2)), np.ones((1, 2), dtype=bool))
+@pytest.mark.parametrize("cosine", [1.0, 1 - 1e-15])
+def test_dependent_active_components_have_no_finite_covariance(cosine):
+    gram = np.array([[[4.0, 6 * cosine], [6 * cosine, 9.0]]])
+    found = active_set_covariance(gram, np.ones((1, 2), dtype=bool))
     assert np.isnan(found).all()
 
 

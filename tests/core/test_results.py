@@ -32,6 +32,11 @@ def test_a_pixel_that_no_observation_saw_is_nan_and_no_other(noisy):
     assert fit.reduced_chi2_ == pytest.approx(fit.chi2_ / (fit.n_valid_ - 3 * (20 + 58 - 3)))
 
 
+def test_a_model_of_no_flux_is_zero_but_not_where_no_observation_saw_anything(noisy):
+    fit = SequentialNMF(2).fit(noisy.X, noisy.weights, noisy.mask | (np.arange(60) == 7))
+    np.testing.assert_array_equal(fit.inverse_transform(np.zeros((1, 2)))[0], np.where(np.arange(60) == 7, np.nan, 0.0))
+
+
 def test_a_pixel_that_no_observation_saw_changes_nothing_elsewhere(noisy):
     kept = np.arange(60) != 7
     mask = noisy.mask | ~kept

@@ -369,3 +369,7 @@ def test_inputs_come_back_untouched():
 def test_an_empty_list_of_files_is_an_error():
     with pytest.raises(ValueError, match="'path' must be at least one file, got an empty list"):
         Frames.read([])
+
+
+def test_frames_of_frames_are_the_same_frames(frames):
+    same_frames(Frames(frames), frames)

@@ -78,6 +78,11 @@ class Frames(NDData):
         is_reference: Any = None,
         meta: dict[str, Any] | None = None,
     ) -> None:
+        if isinstance(data, Frames):
+            given = (angles, center, pixel_scale)
+            geometry = data.geometry if geometry is None and given == (None,) * 3 else geometry
+            names = data.names if names is None else names
+            is_reference = data.is_reference if is_reference is None else is_reference
         if isinstance(data, NDData):
             uncertainty = data.uncertainty if uncertainty is None else uncertainty
             mask = any_of(data.mask, mask)

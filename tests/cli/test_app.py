@@ -48,12 +48,6 @@ def test_wrong_usage_is_exit_code_2(astronmf, args):
     assert outcome.err
 
 
-def test_python_m_astronmf_is_the_command(astronmf_process, tmp_path):
-    outcome = astronmf_process("--version", cwd=tmp_path)
-    outcome.assert_done()
-    assert outcome.out == f"astronmf {package.__version__}\n"
-
-
 def test_wrong_usage_is_exit_code_2_for_a_shell_too(astronmf_process, tmp_path):
     assert astronmf_process("reduce", "--nonsense", cwd=tmp_path).code == 2
 

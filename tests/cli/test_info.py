@@ -52,7 +52,3 @@ def test_what_cannot_be_read_is_one_line(astronmf, files, name):
 
 def test_a_folder_is_one_line(astronmf, files):
     astronmf("info", files).assert_failed_in_one_line(str(files))
-
-
-def test_a_truncated_file_is_one_line_for_a_shell_too(astronmf_process, files, tmp_path):
-    astronmf_process("info", files / "cut.fits", cwd=tmp_path).assert_failed_in_one_line("cut.fits")

@@ -48,7 +48,9 @@ def make_components(k=3, shape=(SIZE, SIZE), stages=None, **meta):
         }
     )
     meta = {"center": list(MIDDLE), "pixel_scale": SCALE, "n_valid": 1000} | meta
-    return Components(data, np.abs(noise(8, k)), tuple(data[: i + 1] for i in range(k)), history, u.mJy, meta)
+    coefficients = np.abs(noise(8, k))
+    grown = tuple(data[: i + 1] for i in range(k)), tuple(coefficients[:, : i + 1] for i in range(k))
+    return Components(data, coefficients, *grown, history, u.mJy, meta)
 
 
 def make_frames(n=2, **options):

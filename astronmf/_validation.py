@@ -52,7 +52,8 @@ def check_shape(name: str, array: np.ndarray[Any, Any], shape: Sequence[int | No
         wanted in (None, length) for length, wanted in zip(array.shape, shape, strict=True)
     )
     if not fits:
-        wanted = "(" + ", ".join("any" if length is None else str(length) for length in shape) + ")"
+        lengths = ["any" if length is None else str(length) for length in shape]
+        wanted = f"({lengths[0]},)" if len(lengths) == 1 else f"({', '.join(lengths)})"
         raise fail(name, f"of shape {wanted}", array.shape)
 
 

@@ -174,9 +174,7 @@ def make_pupil_grid(telescope: Telescope) -> hcipy.Grid:
     return hcipy.make_pupil_grid(telescope.pupil_pixels, telescope.diameter)
 
 
-def make_obstructed(
-    grid: hcipy.Grid, outer: float, inner: float, spider_width: float
-) -> hcipy.Field:
+def make_obstructed(grid: hcipy.Grid, outer: float, inner: float, spider_width: float) -> hcipy.Field:
     """Evaluate a four-spider annulus of the given diameters (m) with anti-aliased edges."""
     shape = hcipy.make_obstructed_circular_aperture(outer, inner / outer, 4, spider_width)
     return hcipy.evaluate_supersampled(shape, grid, 4)
@@ -195,9 +193,7 @@ def make_lyot_stop(grid: hcipy.Grid, telescope: Telescope) -> hcipy.Field:
     return make_obstructed(grid, outer, inner, telescope.stop_spider_width)
 
 
-def make_coronagraph(
-    grid: hcipy.Grid, stop: hcipy.Field, telescope: Telescope
-) -> hcipy.LyotCoronagraph:
+def make_coronagraph(grid: hcipy.Grid, stop: hcipy.Field, telescope: Telescope) -> hcipy.LyotCoronagraph:
     """Build a Lyot coronagraph with a hard-edged occulter of fixed angular size."""
     radius = telescope.occulter_radius
     mask_grid = hcipy.make_focal_grid(16, radius + 0.5, spatial_resolution=telescope.resolution)
@@ -314,9 +310,7 @@ def make_drift_modes(rng: np.random.Generator, imager: Imager, aberrations: Aber
     return np.asarray(low + middle)
 
 
-def drift_amplitudes(
-    rng: np.random.Generator, exposures: int, modes: int, correlation: float
-) -> NDArray:
+def drift_amplitudes(rng: np.random.Generator, exposures: int, modes: int, correlation: float) -> NDArray:
     """Follow Ornstein-Uhlenbeck processes of unit variance through the exposures.
 
     Returns
@@ -484,9 +478,7 @@ def crop_psf(image: NDArray) -> NDArray:
     return image[inside, inside]
 
 
-def observe_stars(
-    rng: np.random.Generator, imager: Imager, aberrations: Aberrations
-) -> tuple[NDArray, NDArray]:
+def observe_stars(rng: np.random.Generator, imager: Imager, aberrations: Aberrations) -> tuple[NDArray, NDArray]:
     """Propagate the drifting wavefront of every exposure.
 
     Returns
@@ -571,18 +563,14 @@ def draw_bad_pixels(rng: np.random.Generator, fraction: float = 0.005) -> NDArra
     return image.reshape(SIZE, SIZE)
 
 
-def add_cosmic_rays(
-    rng: np.random.Generator, counts: NDArray, quality: NDArray, fraction: float = 0.001
-) -> None:
+def add_cosmic_rays(rng: np.random.Generator, counts: NDArray, quality: NDArray, fraction: float = 0.001) -> None:
     """Add charge, in electrons, to random pixels of every frame and flag them, in place."""
     hit = rng.random(counts.shape) < fraction
     counts[hit] += rng.exponential(4000.0, np.count_nonzero(hit)) + 500
     quality[hit] |= DO_NOT_USE | JUMP_DETECTED
 
 
-def add_missing_values(
-    rng: np.random.Generator, data: NDArray, error: NDArray, quality: NDArray
-) -> None:
+def add_missing_values(rng: np.random.Generator, data: NDArray, error: NDArray, quality: NDArray) -> None:
     """Blank a few pixels of every frame, in place.
 
     Six values become NaN with the flag set, two become NaN without it, and two more lose only
@@ -702,9 +690,7 @@ def make_frame_table(observation: Observation) -> fits.BinTableHDU:
     return fits.BinTableHDU.from_columns(columns, name="FRAMES")
 
 
-def make_observation_file(
-    observation: Observation, title: str, telescope: Telescope
-) -> fits.HDUList:
+def make_observation_file(observation: Observation, title: str, telescope: Telescope) -> fits.HDUList:
     """Assemble the extensions SCI, ERR, DQ and FRAMES."""
     faintest = float(np.nanmin(observation.error))
     header = image_header(telescope)

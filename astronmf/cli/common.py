@@ -31,6 +31,11 @@ __all__ = [
 # Options that take all that follows them, up to the next option.
 MANY_VALUES = ("--references", "-r")
 
+FIGURES = (".png", ".pdf", ".svg", ".jpg", ".eps")
+
+# What a command was asked to write, and when each file was last written before it began.
+_outputs: dict[Path, int | None] = {}
+
 Inputs = Annotated[list[Path], typer.Argument(metavar="FILE...", help="FITS files.", show_default=False)]
 Output = Annotated[Path, typer.Option("-o", "--output", help="File to write.", show_default=False)]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
@@ -73,8 +78,9 @@ def spread(args: list[str]) -> list[str]:
     current: str | None = None
     fresh = False
     for arg in args:
-        if arg in MANY_VALUES:
-            current, fresh = arg, True
+        name, equals, _ = arg.partition("=")
+        if name in MANY_VALUES:
+            current, fresh = name, not equals
             out.append(arg)
         elif arg.startswith("-") and len(arg) > 1:
             current = None
@@ -102,13 +108,15 @@ def guarded(run: Callable[..., None]) -> Callable[..., None]:
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
     """Show warnings as they come, and end with exit code 1 at the first error."""
+    _outputs.clear()
     with warnings.catch_warnings():
         warnings.simplefilter("default")
         warnings.showwarning = _show_warning
         try:
             yield
         except KeyboardInterrupt:
-            _fail("interrupted; no output was written")
+            done = [str(path) for path, before in _outputs.items() if _changed(path) != before]
+            _fail(f"interrupted; {'complete: ' + ', '.join(done) if done else 'no output was written'}")
         except (OSError, ValueError, TypeError, MemoryError) as error:
             _reraise_if_debugging(error)
             _fail(_one_line(error))
@@ -177,22 +185,32 @@ def read_mask(path: Path | None) -> Any:
     return None if path is None else read(path)
 
 
-def check_outputs(*paths: Path | None, overwrite: bool) -> None:
-    """Raise if a file could not be written: before the work, not after it."""
+def check_outputs(*paths: Path | None, overwrite: bool, figures: tuple[Path | None, ...] = ()) -> None:
+    """Raise if a file could not be written, or two have one name: before the work, not after it."""
     from astronmf.io.files import check_writable
 
-    for path in paths:
-        if path is not None:
-            check_writable(path, overwrite=overwrite)
+    wanted = [path for path in (*paths, *figures) if path is not None]
+    for path in wanted:
+        check_writable(path, overwrite=overwrite)
+        if wanted.count(path) > 1:
+            msg = f"{path}: named for two outputs; give each its own name"
+            raise ValueError(msg)
+        _outputs[path] = _changed(path)
+    for path in figures:
+        if path is not None and path.suffix.lower() not in FIGURES:
+            msg = f"{path}: a figure's name must end in one of {', '.join(FIGURES)}"
+            raise ValueError(msg)
+
+
+def _changed(path: Path) -> int | None:
+    """Return when a file was last written, `None` if it is not there."""
+    return path.stat().st_mtime_ns if path.exists() else None
 
 
 def save_figure(figure: Any, path: Path, *, overwrite: bool) -> None:
     """Write a figure, all or nothing."""
     from astronmf.io.files import write_atomically
 
-    if path.suffix.lower().lstrip(".") not in figure.canvas.get_supported_filetypes():
-        msg = f"{path}: a figure's name ends in .png, .pdf or .svg"
-        raise ValueError(msg)
     with write_atomically(path, overwrite=overwrite) as temporary:
         figure.savefig(temporary, dpi=150, bbox_inches="tight")
 

@@ -34,7 +34,7 @@ def run(
     from astronmf.imaging import build_components
 
     began = perf_counter()
-    common.check_outputs(output, plot, overwrite=overwrite)
+    common.check_outputs(output, overwrite=overwrite, figures=(plot,))
     frames = common.read_frames(references, center=center, pixel_scale=pixel_scale, dq_bits=dq_bits)
     with common.progress_bar() as progress:
         basis = build_components(

@@ -30,7 +30,7 @@ def run(
     began = perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
     outputs = [folder / name for name in ("reduction.fits", "reduction.png", "components.png", "history.png")]
-    common.check_outputs(*outputs, overwrite=overwrite)
+    common.check_outputs(outputs[0], overwrite=overwrite, figures=tuple(outputs[1:]))
     observation = load_simulated()
     radii: dict[str, Any] = {
         "inner_radius": INNER * observation.pixels_per_resolution_element,

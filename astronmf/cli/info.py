@@ -14,8 +14,14 @@ __all__ = ["read_any", "run"]
 
 def run(file: Annotated[Path, typer.Argument(metavar="FILE", help="A FITS file.", show_default=False)]) -> None:
     """Say what a FITS file holds: a reduction, components, or frames."""
-    content = read_any(file)
-    common.summary(f"astronmf info: {file}", describe(content))
+    try:
+        rows = describe(read_any(file))
+    except ValueError as error:
+        if "'center' must be given" not in str(error):
+            raise
+        rows = describe(read_any(file, center=(0, 0)))  # what else the file holds can be said without it
+        rows = [(name, "unknown: give '--center'" if name.startswith("star at") else text) for name, text in rows]
+    common.summary(f"astronmf info: {file}", rows)
 
 
 def read_any(path: Path, **options: Any) -> Any:

@@ -66,7 +66,7 @@ def run(
     from astronmf.io.files import read_angles
 
     began = perf_counter()
-    common.check_outputs(output, plot, cube, overwrite=overwrite)
+    common.check_outputs(output, cube, overwrite=overwrite, figures=(plot,))
     shared = {"center": center, "pixel_scale": pixel_scale, "dq_bits": dq_bits}
     given = None if angles is None else read_angles(angles)
     frames = common.read_frames(science, angles=given, angle_key=angle_key, **shared)

@@ -62,6 +62,10 @@ class Frames(NDData):
     boolean array), ``unit`` and ``meta`` are as there.
     """
 
+    geometry: Geometry
+    names: list[str]
+    is_reference: BoolArray
+
     def __init__(
         self,
         data: Any,
@@ -108,7 +112,7 @@ class Frames(NDData):
         self.geometry = geometry
         self.names = [f"frame {i}" for i in range(len(cube))] if names is None else [str(name) for name in names]
         reference = np.zeros(len(cube), bool) if is_reference is None else as_mask("is_reference", is_reference)
-        self.is_reference: BoolArray = np.array(check_broadcast("is_reference", reference, (len(cube),)))
+        self.is_reference = np.array(check_broadcast("is_reference", reference, (len(cube),)))
         check_shape("names", np.asarray(self.names), (len(cube),))
 
     @classmethod

@@ -31,7 +31,7 @@ __all__ = [
 # Options that take all that follows them, up to the next option.
 MANY_VALUES = ("--references", "-r")
 
-FIGURES = (".png", ".pdf", ".svg", ".jpg", ".eps")
+FIGURES = (".png", ".pdf", ".svg")
 
 # What a command was asked to write, and when each file was last written before it began.
 _outputs: dict[Path, int | None] = {}
@@ -196,10 +196,16 @@ def check_outputs(*paths: Path | None, overwrite: bool, figures: tuple[Path | No
             msg = f"{path}: named for two outputs; give each its own name"
             raise ValueError(msg)
         _outputs[path] = _changed(path)
-    for path in figures:
-        if path is not None and path.suffix.lower() not in FIGURES:
-            msg = f"{path}: a figure's name must end in one of {', '.join(FIGURES)}"
-            raise ValueError(msg)
+    for figure in figures:
+        if figure is not None:
+            _check_figure(figure)
+
+
+def _check_figure(path: Path) -> None:
+    """Raise unless a figure's name says how to draw it."""
+    if path.suffix.lower() not in FIGURES:
+        msg = f"{path}: a figure's name ends in .png, .pdf or .svg"
+        raise ValueError(msg)
 
 
 def _changed(path: Path) -> int | None:
@@ -211,6 +217,7 @@ def save_figure(figure: Any, path: Path, *, overwrite: bool) -> None:
     """Write a figure, all or nothing."""
     from astronmf.io.files import write_atomically
 
+    _check_figure(path)
     with write_atomically(path, overwrite=overwrite) as temporary:
         figure.savefig(temporary, dpi=150, bbox_inches="tight")
 

@@ -196,7 +196,7 @@ FILE_FAILURES = {
     "a mask of another size": ("--mask", "wrong_size.fits", "'mask' must be of shape (33, 33), got (31, 31)"),
     "an imputation mask of another size": ("--imputation-mask", "wrong_size.fits", "'imputation_mask' must be of"),
     "a mask that is not FITS": ("--mask", "text.fits", "text.fits"),
-    "too few angles": ("--angles", "few_angles.txt", "'angles' must be of shape (4,)"),
+    "too few angles": ("--angles", "few_angles.txt", "'angles' must be of shape (4), got (2,)"),
     "angles that are none": ("--angles", "text.fits", "text.fits: neither FITS nor a text file of angles"),
     "components that are frames": ("--components", "one.fits", "one.fits: not a file of components"),
     "truncated components": ("--components", "cut.fits", "cut.fits"),

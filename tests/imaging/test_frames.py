@@ -373,3 +373,14 @@ def test_an_empty_list_of_files_is_an_error():
 
 def test_frames_of_frames_are_the_same_frames(frames):
     same_frames(Frames(frames), frames)
+
+
+@pytest.mark.parametrize(
+    "change", [{"pixel_scale": 0.1}, {"angles": [4.0, 5.0, 6.0]}, {"center": (2.0, 2.5)}, {"parity": -1}], ids=str
+)
+def test_frames_of_frames_change_only_what_is_given(frames, change):
+    changed = Frames(frames, **change)
+    same_frames(Frames(changed, geometry=frames.geometry), frames)
+    for part in ("pixel_scale", "angles", "center", "parity"):
+        expected = change.get(part, getattr(frames.geometry, part))
+        np.testing.assert_array_equal(getattr(changed.geometry, part), expected, err_msg=part)

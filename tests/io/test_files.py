@@ -9,7 +9,17 @@ from imaging_helpers import files_in, write_cube, write_hdus
 from astronmf import Components
 from astronmf.exceptions import FormatError
 from astronmf.imaging import Frames, Reduction
-from astronmf.io.files import check_writable, open_fits, read_angles, read_mask, sha256, write_atomically, write_fits
+from astronmf.io.files import (
+    check_writable,
+    from_ascii,
+    open_fits,
+    read_angles,
+    read_mask,
+    sha256,
+    to_ascii,
+    write_atomically,
+    write_fits,
+)
 
 ANGLES = np.array([1.0, 20.5, -300.25])
 
@@ -347,3 +357,16 @@ def test_flipped_bytes_in_a_header_end_in_one_line_or_do_no_harm(tmp_path, whole
         line = str(path)
     assert str(path) in line
     assert "\n" not in line
+
+
+@pytest.mark.parametrize("text", ["plain", "β Pic", "poussière", "C:\\new", "two\nlines", "{}", "\\u03b2", "日本"])
+def test_any_text_can_be_kept_as_ascii_and_comes_back(text):
+    kept = to_ascii(text)
+    assert kept.isascii()
+    assert kept.isprintable()
+    assert from_ascii(kept) == text
+
+
+@pytest.mark.parametrize("text", ["plain", "50% \\", "a\\", "\\x"])
+def test_ascii_text_that_others_wrote_does_no_harm(text):
+    assert from_ascii(text) == text

@@ -1,3 +1,5 @@
+import gzip
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -393,3 +395,28 @@ def test_what_a_header_says_of_the_target_is_kept(tmp_path):
 def test_an_unknown_option_is_an_error(cube):
     with pytest.raises(TypeError, match="unexpected keyword"):
         Frames.read(cube, centre=(1, 2))
+
+
+def test_gzipped_files_are_understood(tmp_path, cube):
+    path = tmp_path / "cube.fits.gz"
+    path.write_bytes(gzip.compress(cube.read_bytes()))
+    frames = Frames.read(path)
+    np.testing.assert_array_equal(frames.data, CUBE)
+    assert frames.meta["inputs"] == [{"name": "cube.fits.gz", "sha256": sha256(path)}]
+
+
+@pytest.mark.parametrize("share", [0.01, 0.5, 0.99])
+def test_a_truncated_gzipped_file_is_told_in_a_line_that_names_it(tmp_path, cube, share):
+    path = tmp_path / "cube.fits.gz"
+    content = gzip.compress(cube.read_bytes())
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(FormatError, match=r"cube\.fits\.gz: ") as error:
+        Frames.read(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("unit", ["electron", "DN / s", "MJy / sr", "ct / s", "mag", "1e-17 erg / (s cm2 Angstrom)"])
+def test_every_unit_comes_back(tmp_path, unit):
+    frames = Frames(CUBE, unit=unit)
+    frames.write(tmp_path / "frames.fits")
+    assert Frames.read(tmp_path / "frames.fits").unit == u.Unit(unit)

@@ -113,8 +113,12 @@ def sigma_of(uncertainty: Any) -> Any:
     """Return 1σ errors from whatever kind of uncertainty astropy knows; anything else as it is."""
     if not isinstance(uncertainty, NDUncertainty):
         return uncertainty
-    with np.errstate(divide="ignore", invalid="ignore"):  # an inverse variance of 0 is an infinite error: missing
-        deviation = uncertainty.represent_as(StdDevUncertainty)
+    try:
+        with np.errstate(divide="ignore", invalid="ignore"):  # an inverse variance of 0 is an infinite error: missing
+            deviation = uncertainty.represent_as(StdDevUncertainty)
+    except TypeError:
+        found = type(uncertainty).__name__
+        raise fail("uncertainty", "of a kind that a standard deviation can be had from", found) from None
     return deviation.array if deviation.unit is None else u.Quantity(deviation.array, deviation.unit, copy=False)
 
 

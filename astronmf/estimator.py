@@ -115,7 +115,9 @@ class _Factorizer:
         """
         components = self._flat_components()
         plain, _, unit = parts(coefficients)
-        if unit is not None and self.unit_ is not None:
+        if unit is not None and self.unit_ is None:
+            raise fail("coefficients", "without a unit, as the fitted data were", unit)
+        if unit is not None:
             plain = u.Quantity(plain, unit, copy=False).to_value(self.unit_)
         values = as_real_array("coefficients", plain)
         check_shape("coefficients", values, (None, components.shape[0]))
@@ -200,6 +202,9 @@ class _Factorizer:
             raise fail("init", "'residual', 'random', or a pair (coefficients, components)", type(self.init).__name__)
         if len(self.init) != 2:
             raise fail("init", "a pair (coefficients, components)", f"{len(self.init)} items")
+        for name, factor in (("init[0]", self.init[0]), ("init[1]", self.init[1])):
+            if isinstance(factor, u.Quantity):
+                raise fail(name, "plain numbers, coefficients in the data's unit", f"a Quantity in {factor.unit}")
         coefficients = as_real_array("init[0]", self.init[0], minimum_dimensions=2)
         components = as_real_array("init[1]", self.init[1], minimum_dimensions=2)
         components = components.reshape(len(components), -1) if components.size else components
@@ -235,7 +240,7 @@ class NMF(_Factorizer):
         "mu": the multiplicative rule of Zhu (2016), to reproduce the literature; needs data ≥ 0.
     tol
         Stop when an iteration lowers χ² by less than this fraction, and single-coordinate steps could lower it by no
-        more. 0: always `max_iter` iterations.
+        more. 0: `max_iter` iterations, unless rounding is all that is left before.
     max_iter
         Greatest number of iterations.
     init : {"residual", "random"} or (C0, B0)

@@ -120,7 +120,7 @@ def summary_rows(result: Any) -> list[tuple[str, str]]:
             f"χ²/N {build['chi2'] / result.components.meta['n_valid']:.4f}, converged: {bool(build['converged'])}",
         ),
         ("science", f"χ²/N {result.chi2 / max(result.n_valid, 1):.4f} over {result.n_valid} fitted values"),
-        ("scale factors", f"{factors.min():.4f} to {factors.max():.4f}, errors up to {np.nanmax(errors):.4f}"),
+        ("scale factors", f"{factors.min():.4f} to {factors.max():.4f}, errors up to {np.max(errors):.4f}"),
         (
             "missing values",
             f"{missing} in the region; {int(np.isnan(result.combined).sum())} blank pixels in the image",

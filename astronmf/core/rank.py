@@ -95,13 +95,13 @@ def held_out_chi2(X: FloatArray, weights: FloatArray, held_out: BoolArray, facto
     scores = np.full(len(factorization.stages), np.nan)
     usable = held_out & np.isfinite(X) & np.isfinite(weights) & (weights > 0)
     usable &= factorization.observed[:, None]
+    for stage in factorization.stages:  # all stages are judged by the same values
+        usable &= np.isfinite(stage.components).all(axis=0)
     for s, stage in enumerate(factorization.stages):
-        total, count = 0.0, 0
-        covered = np.isfinite(stage.components).all(axis=0)
+        total = 0.0
         for i in np.flatnonzero(usable.any(axis=1)):
-            here = usable[i] & covered
+            here = usable[i]
             model = stage.coefficients[i] @ stage.components[:, here]
             total += float(np.sum(weights[i, here] * (X[i, here] - model) ** 2))
-            count += int(here.sum())
-        scores[s] = total / count if count else np.nan
+        scores[s] = total / usable.sum() if usable.any() else np.nan
     return scores

@@ -35,7 +35,8 @@ class Stage:
     kkt : float
         What steps along single coordinates could still remove of χ², as a fraction of χ²; 0 at a stationary point.
     converged : bool
-        Whether both the last relative change of χ² and `kkt` are below the tolerance.
+        Whether both the last relative change of χ² and `kkt` are below the tolerance; of the sample of pixels where
+        the coefficients were learnt on one.
     seconds : float
         Wall-clock time of the stage.
     chi2_trace : tuple of float

@@ -25,7 +25,7 @@ class Frames(NDData):
 
     Parameters
     ----------
-    data : (n, y, x) or (y, x) array, Quantity, masked array, NDData or CCDData
+    data : (n, y, x) or (y, x) array, Quantity, masked array, NDData, CCDData or Frames
         A single image becomes a stack of one. NaN and Inf become masked, with a warning that counts those that no
         mask had declared.
     uncertainty : array, Quantity or NDUncertainty, optional
@@ -38,8 +38,8 @@ class Frames(NDData):
         The star, 0-based pixels. Frames of odd size are taken to be centred on it; for even sizes it must be given.
     pixel_scale : float, optional
         Arcseconds a pixel.
-    parity : {1, -1}
-        -1 for mirror images of the sky.
+    parity : {1, -1}, optional
+        -1 for mirror images of the sky; 1 by default.
     geometry : Geometry, optional
         Instead of the four above.
     unit : astropy unit or str, optional
@@ -75,7 +75,7 @@ class Frames(NDData):
         angles: Any = None,
         center: tuple[float, float] | None = None,
         pixel_scale: float | None = None,
-        parity: int = 1,
+        parity: int | None = None,
         geometry: Geometry | None = None,
         unit: Any = None,
         names: Sequence[str] | None = None,
@@ -83,8 +83,7 @@ class Frames(NDData):
         meta: dict[str, Any] | None = None,
     ) -> None:
         if isinstance(data, Frames):
-            given = (angles, center, pixel_scale)
-            geometry = data.geometry if geometry is None and given == (None,) * 3 else geometry
+            geometry = data.geometry.with_parts(center, pixel_scale, angles, parity) if geometry is None else geometry
             names = data.names if names is None else names
             is_reference = data.is_reference if is_reference is None else is_reference
         if isinstance(data, NDData):
@@ -105,7 +104,7 @@ class Frames(NDData):
             meta=meta or {},
         )
         if geometry is None:
-            known = {"pixel_scale": pixel_scale, "angles": angles, "parity": parity}
+            known = {"pixel_scale": pixel_scale, "angles": angles, "parity": parity or 1}
             geometry = Geometry.of_shape(cube.shape[1:], center, **known)
         if geometry.angles is not None:
             check_shape("angles", geometry.angles, (len(cube),))

@@ -73,6 +73,11 @@ class Geometry:
             raise fail("center", f"(x, y) inside the frame, x < {x} and y < {y}", geometry.center)
         return geometry
 
+    def with_parts(self, center: Any, pixel_scale: float | None, angles: Any, parity: int | None) -> Geometry:
+        """Return the same geometry with those parts replaced that are not `None`."""
+        parts = {"center": center, "pixel_scale": pixel_scale, "angles": angles, "parity": parity}
+        return replace(self, **{name: part for name, part in parts.items() if part is not None})
+
     def select(self, index: Any) -> Geometry:
         """Return the geometry of some of the frames."""
         return self if self.angles is None else replace(self, angles=np.atleast_1d(self.angles[index]))
@@ -184,7 +189,7 @@ def annulus(shape: tuple[int, int], center: tuple[float, float], inner: float | 
         If no pixel does.
     """
     low = 0.0 if inner is None else check_number("inner_radius", inner, 0.0)
-    high = np.inf if outer is None else check_number("outer_radius", outer, 0.0)
+    high = np.inf if outer is None or outer == np.inf else check_number("outer_radius", outer, 0.0)
     distance = radius(shape, center)
     chosen = (distance >= low) & (distance <= high)
     if not chosen.any():

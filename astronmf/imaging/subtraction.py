@@ -100,6 +100,8 @@ def reduce(
     check_choice("mode", mode, ("rdi",))
     check_choice("combine", combine, METHODS)
     check_one_of_two("references", references, "components", components)
+    if isinstance(references, Components):
+        raise fail("references", "frames; components go by name, 'components='", "Components")
     science = Frames.of(science)
     if references is None and components is None:
         science, references = _split(science)

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import tempfile
 import warnings
 import zlib
@@ -23,6 +24,7 @@ from astropy.utils.exceptions import AstropyUserWarning
 from astronmf._typing import BoolArray, FloatArray
 from astronmf.exceptions import FormatError
 
+ESCAPE = r"\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U000[0-9a-f]{5}"
 GZIP = b"\x1f\x8b"
 
 __all__ = [
@@ -63,19 +65,19 @@ def open_fits(path: Any) -> fits.HDUList:
         msg = f"{where}: no such file"
         raise FileNotFoundError(msg)
     try:
-        hdus, end, size = _load(where)
+        hdus, end, size, rest = _load(where)
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         msg = f"{where}: cannot be read as FITS ({reason})"
         raise FormatError(msg) from error
-    if end != size:
-        msg = f"{where}: cannot be read as FITS (its extensions end at byte {end}, the file at byte {size}: truncated?)"
+    if size < end or rest == b"XTENSION":  # what follows the last extension is not read, unless it was one
+        msg = f"{where}: cannot be read as FITS (it is truncated within an extension, at byte {size})"
         raise FormatError(msg)
     return hdus
 
 
-def _load(path: Path) -> tuple[fits.HDUList, int, int]:
-    """Return all extensions with their arrays read, where the last one ends, and where the file does."""
+def _load(path: Path) -> tuple[fits.HDUList, int, int, bytes]:
+    """Return all extensions with their arrays read, where the last one ends, where the file does, what stands between."""
     with warnings.catch_warnings(), _open(path) as file:
         warnings.simplefilter("ignore")  # what astropy mends or skips in silence is found by the sizes
         warnings.filterwarnings("error", "File may have been truncated", AstropyUserWarning)
@@ -85,7 +87,10 @@ def _load(path: Path) -> tuple[fits.HDUList, int, int]:
             for hdu in hdus:
                 _ = hdu.data
             last = hdus[-1].fileinfo()
-        return hdus, last["datLoc"] + last["datSpan"], size
+            end = last["datLoc"] + last["datSpan"]
+    with _open(path) as file:
+        file.seek(end)
+        return hdus, end, size, file.read(8)
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -106,15 +111,13 @@ def is_fits(path: Any) -> bool:
 
 def to_ascii(text: str) -> str:
     r"""Return a text as FITS can hold it: what is not ASCII is written as Python escapes, β as ``\u03b2``."""
-    return text.encode("unicode_escape").decode("ascii")
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    return printable.encode("ascii", "backslashreplace").decode("ascii")
 
 
 def from_ascii(text: str) -> str:
     """Return the text that `to_ascii` wrote."""
-    try:
-        return text.encode("ascii").decode("unicode_escape")
-    except UnicodeDecodeError:  # a backslash that another program wrote
-        return text
+    return re.sub(ESCAPE, lambda found: found[0].encode("ascii").decode("unicode_escape"), text)
 
 
 def unit_text(unit: u.UnitBase) -> str:

@@ -196,7 +196,7 @@ FILE_FAILURES = {
     "a mask of another size": ("--mask", "wrong_size.fits", "'mask' must be of shape (33, 33), got (31, 31)"),
     "an imputation mask of another size": ("--imputation-mask", "wrong_size.fits", "'imputation_mask' must be of"),
     "a mask that is not FITS": ("--mask", "text.fits", "text.fits"),
-    "too few angles": ("--angles", "few_angles.txt", "'angles' must be of shape (4), got (2,)"),
+    "too few angles": ("--angles", "few_angles.txt", "'angles' must be of shape (4,), got (2,)"),
     "angles that are none": ("--angles", "text.fits", "text.fits: neither FITS nor a text file of angles"),
     "components that are frames": ("--components", "one.fits", "one.fits: not a file of components"),
     "truncated components": ("--components", "cut.fits", "cut.fits"),
@@ -320,3 +320,14 @@ def test_files_that_are_there_are_replaced_where_it_is_asked_for(reduce_files, t
     reduce_files("-k", 2, *options).assert_done()
     assert files_in(tmp_path) == sorted(OUTPUTS)
     assert all((tmp_path / name).stat().st_size > 1000 for name in OUTPUTS)
+
+
+def test_factors_that_cannot_be_measured_are_told_of_once(astronmf, files, tmp_path):
+    frames = Frames.read(files / "science.fits")
+    frames.replace_data(-frames.data).write(tmp_path / "negative.fits")  # no component is active
+    outcome = astronmf(
+        "reduce", tmp_path / "negative.fits", "-r", files / "one.fits", "-k", 2, "-o", tmp_path / "out.fits"
+    )
+    outcome.assert_done()
+    (line,) = outcome.err.splitlines()
+    assert "of 4 frames could not be measured" in line

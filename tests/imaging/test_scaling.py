@@ -134,7 +134,7 @@ def test_a_list_has_a_factor_for_each_frame(scale):
     ("scale", "message"),
     [
         ("best", r"'scale' must be one of 'bff', 'bff-ren2018', 'bff-nmf_imaging', 'none', got 'best'"),
-        ([0.8, 0.9, 1.0], r"'scale' must be of shape \(2\), got \(3,\)"),
+        ([0.8, 0.9, 1.0], r"'scale' must be of shape \(2,\), got \(3,\)"),
         (-0.5, "'scale' must be a number in"),
         (np.nan, "'scale' must be a number in"),
         ([0.8, np.inf], "'scale' must be a number in"),

@@ -7,6 +7,7 @@ from astropy.table import Table
 from imaging_helpers import files_in, write_cube, write_hdus
 
 from astronmf import Components
+from astronmf.datasets import simulated_path
 from astronmf.exceptions import FormatError
 from astronmf.imaging import Frames, Reduction
 from astronmf.io.files import (
@@ -370,3 +371,13 @@ def test_any_text_can_be_kept_as_ascii_and_comes_back(text):
 @pytest.mark.parametrize("text", ["plain", "50% \\", "a\\", "\\x"])
 def test_ascii_text_that_others_wrote_does_no_harm(text):
     assert from_ascii(text) == text
+
+
+@pytest.mark.parametrize("share", [0.002, 0.1, 0.5, 0.9, 0.999])
+def test_a_truncated_observation_is_told_in_a_line_that_names_it(tmp_path, share):
+    content = simulated_path("science").read_bytes()
+    path = tmp_path / "cut.fits"
+    path.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(FormatError) as error:
+        Frames.read(path)
+    assert_one_line_with(error, path)

@@ -157,8 +157,10 @@ def test_a_positive_definite_system_is_solved_on_the_chosen_coordinates(form, dt
     assert (out[len(chosen) :] == 7).all()
 
 
-def test_a_singular_system_is_refused(form):
-    assert not form(solve_positive_definite)(np.ones((2, 2)), np.ones(2), np.arange(2), 2, np.empty(2))
+@pytest.mark.parametrize("cosine", [1.0, 1 - 1e-14])
+def test_a_system_that_is_singular_to_rounding_is_refused(form, cosine):
+    matrix = np.array([[1.0, cosine], [cosine, 1.0]])
+    assert not form(solve_positive_definite)(matrix, np.ones(2), np.arange(2), 2, np.empty(2))
 
 
 def test_no_compiler_flag_may_assume_that_nan_or_inf_do_not_occur():

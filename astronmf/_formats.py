@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,6 +37,10 @@ def read(cls: type[Class], path: Any, format: str | None, **options: Any) -> Cla
     found = _check_format(cls, format, "Read") if format is not None else _identify(cls, where)
     from astropy.io import registry  # here, so that `import astronmf` stays light
 
+    known = list(inspect.signature(registry.get_reader(found, cls)).parameters)[1:]
+    for name, value in options.items():
+        if name not in known:
+            raise fail(name, f"left out: format {found!r} has {', '.join(known) or 'no options'}", value)
     result: Class = registry.read(cls, str(where), format=found, **options)
     return result
 
@@ -58,7 +63,7 @@ def _check_format(cls: type, name: str, direction: str) -> str:
     from astropy.io import registry
 
     _load()
-    known = [row["Format"] for row in registry.get_formats(cls) if row[direction] == "Yes"]
+    known = [str(row["Format"]) for row in registry.get_formats(cls) if row[direction] == "Yes"]
     if name not in known:
         raise fail("format", "one of " + ", ".join(map(repr, known)), repr(name))
     return name

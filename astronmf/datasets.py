@@ -11,11 +11,14 @@ import numpy as np
 from astronmf._typing import BoolArray, FloatArray
 from astronmf._validation import check_choice
 from astronmf.imaging.frames import Frames
+from astronmf.imaging.geometry import from_sky
+from astronmf.imaging.reduction import Reduction
 from astronmf.io.files import open_fits
 
 __all__ = ["SimulatedObservation", "load_simulated", "simulated_path"]
 
 FILES = ("science", "references", "truth")
+BRIGHT = 0.1
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,19 @@ class SimulatedObservation:
     def source_region(self, fraction: float = 0.01) -> BoolArray:
         """Return where disk or planet are brighter than a fraction of their peak: (y, x) bool, north up."""
         return np.asarray((self.disk > fraction * self.disk.max()) | (self.planet > fraction * self.planet.max()))
+
+    def flux_fraction(self, image: FloatArray) -> float:
+        """Return a north-up image's flux over the disk's, where the disk is above 10 % of its peak."""
+        bright = (self.disk > BRIGHT * self.disk.max()) & np.isfinite(image)
+        return float(image[bright].sum() / self.disk[bright].sum())
+
+    def noise_ratio(self, result: Reduction) -> float:
+        """Return the scatter of the frames' residuals over their errors, away from disk and planet."""
+        region = self.source_region().astype(float)
+        geometry = result.science.geometry
+        near = np.stack([from_sky(region, geometry, i, order=1) > 0 for i in range(len(result.science))])
+        away = np.isfinite(result.residuals) & ~near
+        return float(np.std((result.residuals * np.sqrt(result.science.weights()))[away]))
 
 
 def simulated_path(name: str) -> Path:

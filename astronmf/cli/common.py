@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,6 +23,7 @@ __all__ = [
     "command_line",
     "guarded",
     "progress_bar",
+    "provenance_of",
     "read_frames",
     "save_figure",
     "summary",
@@ -114,6 +115,8 @@ def told_in_one_line() -> Iterator[None]:
         warnings.showwarning = _show_warning
         try:
             yield
+        except BrokenPipeError:  # whoever read our output has enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except KeyboardInterrupt:
             done = [str(path) for path, before in _outputs.items() if _changed(path) != before]
             _fail(f"interrupted; {'complete: ' + ', '.join(done) if done else 'no output was written'}")
@@ -185,13 +188,28 @@ def read_mask(path: Path | None) -> Any:
     return None if path is None else read(path)
 
 
-def check_outputs(*paths: Path | None, overwrite: bool, figures: tuple[Path | None, ...] = ()) -> None:
-    """Raise if a file could not be written, or two have one name: before the work, not after it."""
+def provenance_of(**files: Path | None) -> list[dict[str, str]]:
+    """Return name, SHA-256 and role of the files that are given."""
+    from astronmf.io.files import provenance
+
+    return [entry | {"role": role} for role, path in files.items() if path is not None for entry in provenance(path)]
+
+
+def check_outputs(
+    *paths: Path | None,
+    overwrite: bool,
+    figures: tuple[Path | None, ...] = (),
+    inputs: Sequence[Path | None] = (),
+) -> None:
+    """Raise if a file could not be written, is also read, or two have one name: before the work, not after it."""
     from astronmf.io.files import check_writable
 
     wanted = [path for path in (*paths, *figures) if path is not None]
     for path in wanted:
         check_writable(path, overwrite=overwrite)
+        if any(one is not None and one.resolve() == path.resolve() for one in inputs):
+            msg = f"{path}: is an input too; name another file to write"
+            raise ValueError(msg)
         if wanted.count(path) > 1:
             msg = f"{path}: named for two outputs; give each its own name"
             raise ValueError(msg)

@@ -34,7 +34,7 @@ def run(
     from astronmf.imaging import build_components
 
     began = perf_counter()
-    common.check_outputs(output, overwrite=overwrite, figures=(plot,))
+    common.check_outputs(output, overwrite=overwrite, figures=(plot,), inputs=(*references, mask))
     frames = common.read_frames(references, center=center, pixel_scale=pixel_scale, dq_bits=dq_bits)
     with common.progress_bar() as progress:
         basis = build_components(
@@ -46,6 +46,7 @@ def run(
             estimator=SequentialNMF(tol=tol, max_iter=max_iter, refit=refit, random_state=seed),
             progress=progress,
         )
+    basis.meta["inputs"] += common.provenance_of(mask=mask)
     basis.meta["command"] = common.command_line()
     basis.write(output, overwrite=overwrite)
     if plot is not None:

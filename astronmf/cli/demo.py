@@ -6,7 +6,6 @@ from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 
 from astronmf.cli import common
@@ -60,28 +59,9 @@ def run(
 
 def truth_rows(observation: Any, result: Any, plain: Any) -> list[tuple[str, str]]:
     """Return how well the disk's known flux came back, with its region declared missing and without."""
-    disk = observation.disk
-    kept = disk_fraction(result, disk)
-    lost = disk_fraction(plain, disk)
-    predicted = np.nansum(np.where(_bright(plain, disk), plain.forward(disk), 0)) / disk[_bright(plain, disk)].sum()
+    predicted = observation.flux_fraction(plain.forward(observation.disk))
     return [
-        ("disk flux / truth", f"{kept:.3f} with the disk's region missing"),
-        ("", f"{lost:.3f} without (forward model: {predicted:.3f})"),
-        ("noise / photon and read noise", f"{noise_ratio(result, observation):.3f} over 5 to 40 λ/D"),
+        ("disk flux / truth", f"{observation.flux_fraction(result.combined):.3f} with the disk's region missing"),
+        ("", f"{observation.flux_fraction(plain.combined):.3f} without (forward model: {predicted:.3f})"),
+        ("noise / photon and read noise", f"{observation.noise_ratio(result):.3f} over 5 to 40 λ/D"),
     ]
-
-
-def disk_fraction(result: Any, disk: Any) -> float:
-    """Return the flux of the combined image where the disk is above 10 % of its peak, over the truth there."""
-    bright = _bright(result, disk)
-    return float(result.combined[bright].sum() / disk[bright].sum())
-
-
-def _bright(result: Any, disk: Any) -> Any:
-    return (disk > 0.1 * disk.max()) & np.isfinite(result.combined)
-
-
-def noise_ratio(result: Any, observation: Any) -> float:
-    """Return the scatter of the frames' residuals over their errors, away from disk and planet."""
-    away = np.isfinite(result.residuals) & ~result.choice.imputed & result.choice.region
-    return float(np.std((result.residuals / observation.science.sigma)[away]))

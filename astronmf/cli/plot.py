@@ -25,7 +25,7 @@ def run(
     """Draw a reduction, components, or frames."""
     from astronmf import plotting
 
-    common.check_outputs(overwrite=overwrite, figures=(output,))
+    common.check_outputs(overwrite=overwrite, figures=(output,), inputs=(file,))
     content = read_any(file, **({} if center is None else {"center": center}))
     if history:
         basis = getattr(content, "components", content)

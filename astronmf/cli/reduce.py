@@ -66,7 +66,8 @@ def run(
     from astronmf.io.files import read_angles
 
     began = perf_counter()
-    common.check_outputs(output, cube, overwrite=overwrite, figures=(plot,))
+    read = (*science, *(references or ()), components, angles, mask, imputation_mask)
+    common.check_outputs(output, cube, overwrite=overwrite, figures=(plot,), inputs=read)
     shared = {"center": center, "pixel_scale": pixel_scale, "dq_bits": dq_bits}
     given = None if angles is None else read_angles(angles)
     frames = common.read_frames(science, angles=given, angle_key=angle_key, **shared)
@@ -87,6 +88,9 @@ def run(
             combine=combine,
             estimator=SequentialNMF(tol=tol, max_iter=max_iter, random_state=seed, n_components=10),
             progress=progress,
+        )
+        result.meta["inputs"] += common.provenance_of(
+            components=components, angles=angles, mask=mask, imputation_mask=imputation_mask
         )
         _write(result, output, plot, cube, progress, overwrite)
     common.summary(f"astronmf reduce: {output}", [*summary_rows(result), ("time", f"{perf_counter() - began:.1f} s")])

@@ -28,8 +28,8 @@ class Combination:
     image : (y, x) array
         NaN where no frame has a value.
     uncertainty : (y, x) array
-        1σ of single pixels, from the frames' errors. Resampling makes neighbours correlated; their single errors are
-        those before resampling, so that sums over regions larger than a pixel come out right.
+        1σ of single pixels, from the frames' errors before resampling: resampling makes neighbours correlated and
+        single pixels quieter. The model's share of the error is common to many pixels, which a sum must allow for.
     coverage : (y, x) array of int
         How many frames have a value.
     """
@@ -55,12 +55,12 @@ def combine(frames: FloatArray, variances: FloatArray, method: str) -> Combinati
         "weighted" is by inverse variance.
     """
     check_choice("combine", method, METHODS)
-    known = np.isfinite(frames) & np.isfinite(variances) & (variances > 0)
+    known = np.isfinite(frames) & np.isfinite(variances)
     count = known.sum(axis=0)
     weights = np.zeros(frames.shape)
-    np.divide(1.0, variances, out=weights, where=known)
-    if method != "weighted":
-        weights = known / np.maximum(count, 1)
+    np.divide(1.0, variances, out=weights, where=known & (variances > 0))
+    exact = (known & (variances <= 0)).any(axis=0)  # an error of 0 has no inverse: such pixels are averaged
+    weights = np.where(exact if method == "weighted" else True, known / np.maximum(count, 1), weights)
     total = weights.sum(axis=0)
     variance = np.sum(weights**2 * np.where(known, variances, 0.0), axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -10,31 +10,42 @@ with f the frame's scale factor. Pixels declared missing have V = 0: a source th
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from astronmf._typing import FloatArray
 from astronmf._validation import as_real_array, check_shape, fail
 from astronmf.imaging.geometry import Geometry, from_sky
 
-__all__ = ["forward_frames"]
+__all__ = ["forward_frames", "sources_in_frames"]
+
+
+def sources_in_frames(image: Any, geometry: Geometry, count: int, shape: tuple[int, ...]) -> FloatArray:
+    """Return a north-up image in the orientation of each frame, (n, y, x).
+
+    Raises
+    ------
+    ValueError
+        If its shape is not `shape`, or it is not finite everywhere.
+    """
+    values = as_real_array("image", image).astype(np.float64)
+    check_shape("image", values, shape)
+    if not np.isfinite(values).all():
+        found = f"{int((~np.isfinite(values)).sum())} NaN or Inf"
+        raise fail("image", "finite everywhere (0 where there is no source)", found)
+    return np.nan_to_num(np.stack([from_sky(values, geometry, i) for i in range(count)]))
 
 
 def forward_frames(
-    image: FloatArray,
-    geometry: Geometry,
-    basis: FloatArray,
-    weights: FloatArray,
-    covariances: FloatArray,
-    factors: FloatArray,
+    sources: FloatArray, basis: FloatArray, weights: FloatArray, covariances: FloatArray, factors: FloatArray
 ) -> FloatArray:
-    """Return what remains of a north-up image in each frame, in the detector's orientation.
+    """Return what remains of a source in each frame, in the detector's orientation.
 
     Parameters
     ----------
-    image : (y, x) array
-        North up, star at the centre pixel.
-    geometry
-        Of the n frames.
+    sources : (n, y, x) array
+        The source in each frame.
     basis : (k, y, x) array
         Components; NaN where they do not cover.
     weights : (n, y, x) array
@@ -48,17 +59,10 @@ def forward_frames(
     (n, y, x) array
         NaN where the components do not cover.
     """
-    values = as_real_array("image", image).astype(np.float64)
-    check_shape("image", values, weights.shape[1:])
-    if not np.isfinite(values).all():
-        raise fail(
-            "image", "finite everywhere (0 where there is no source)", f"{int((~np.isfinite(values)).sum())} NaN or Inf"
-        )
     covered = np.isfinite(basis).all(axis=0)
     flat = np.where(covered, basis, 0.0).reshape(len(basis), -1)
     remaining = np.empty(weights.shape)
-    for i in range(len(weights)):
-        source = np.nan_to_num(from_sky(values, geometry, i))
+    for i, source in enumerate(sources):
         change = covariances[i] @ (flat @ (weights[i] * source).ravel())
         lost = factors[i] * (change @ flat).reshape(source.shape)
         remaining[i] = np.where(covered, source - lost, np.nan)

@@ -252,7 +252,10 @@ class Frames(NDData):
 
     def replace_data(self, data: Any) -> Self:
         """Return the same frames with other values, (n, y, x): for injections and simulations."""
-        values = as_real_array("data", data)
+        plain, _, unit = parts(data)
+        if unit is not None:
+            plain = u.Quantity(plain, unit).to_value(self.unit)
+        values = as_real_array("data", plain)
         check_shape("data", values, self.shape)
         return type(self)(
             values,

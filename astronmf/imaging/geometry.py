@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import astropy.units as u
 import numpy as np
 from scipy import ndimage
 
@@ -28,11 +29,11 @@ class Geometry:
     center : (x, y) floats
         The star's position in pixels, 0-based: the middle of the first pixel is (0, 0).
     pixel_scale : float or None
-        Arcseconds a pixel.
+        Arcseconds a pixel, or a Quantity.
     angles : (n,) array or None
-        Of each frame, in degrees: the position angle, east of north, of the detector's +y axis. Turning a frame by
-        +angle counter-clockwise brings north up. The same number as VIP's ``angle_list``, pyKLIP's ``PAs`` and
-        PynPoint's ``PARANG``.
+        Of each frame, in degrees (or a Quantity): the position angle, east of north, of the detector's +y axis. Turning
+        a frame by +angle counter-clockwise brings north up. The same number as VIP's ``angle_list``, pyKLIP's ``PAs``
+        and PynPoint's ``PARANG``.
     parity : {1, -1}
         1: sky-handed, east is left of north. -1: mirrored; x is turned over before the rotation.
     """
@@ -44,6 +45,9 @@ class Geometry:
 
     def __post_init__(self) -> None:
         """Check every part; angles become float64."""
+        for name, unit in (("angles", u.deg), ("pixel_scale", u.arcsec)):
+            if isinstance(getattr(self, name), u.Quantity):
+                object.__setattr__(self, name, getattr(self, name).to_value(unit))
         x, y = self.center
         object.__setattr__(self, "center", (check_number("center", x), check_number("center", y)))
         if self.pixel_scale is not None:

@@ -11,10 +11,12 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.wcs import WCS
 
 from astronmf import _formats
+from astronmf._inputs import parts
 from astronmf._typing import FloatArray, IntArray, Progress, no_progress
+from astronmf._validation import fail
 from astronmf.components import Components
 from astronmf.imaging.combination import Combination, combine, turn
-from astronmf.imaging.forward import forward_frames
+from astronmf.imaging.forward import forward_frames, sources_in_frames
 from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import center_pixel
 from astronmf.imaging.target import Choice, Target, model_target, residual_variances
@@ -96,32 +98,40 @@ class Reduction:
         """How many values took part in the fit."""
         return int((self.weights > 0).sum())
 
-    def forward(self, image: FloatArray) -> FloatArray:
-        """Return this reduction's effect on a disk or planet: what `combined` would show of it.
+    def forward(self, image: Any) -> FloatArray:
+        """Return this reduction's effect on a disk or planet: what `combined` shows of it.
+
+        Where the scale factors were given and the combination is linear, the answer comes from the active components
+        alone (see `astronmf.imaging.forward`), exact as long as the source leaves them active. Where factors were
+        searched, or a median was taken, the source moves them too: then the data less the source are reduced again on
+        the same components, and the difference of the two images is returned.
 
         Parameters
         ----------
-        image : (y, x) array
-            On the pixels of `combined`: north up, star at `center`, as seen by the telescope (convolved).
+        image : (y, x) array or Quantity
+            On the pixels of `combined`: north up, star at `center`, as seen by the telescope (convolved), finite.
 
         Returns
         -------
         (y, x) array
-            NaN where `combined` is. Exact as long as the source leaves the set of active components as it is.
+            In `unit`; NaN where `combined` is.
         """
-        frames = forward_frames(
-            image, self.science.geometry, self._basis, self.weights, self.covariances, self.scale_factors
+        sources = sources_in_frames(
+            self._in_unit(image), self.science.geometry, *self.science.shape[:1], self.combined.shape
         )
-        frames[~np.isfinite(self.residuals)] = np.nan
-        return self._combine(frames).image
+        if self._is_linear:
+            return self._combine(self._remaining(sources)).image
+        without = self.science.replace_data(self.science.data - sources)
+        target = model_target(without, self.components, self.choice, self._scale, quiet=True)
+        return self.combined - self._combine(target.residuals).image
 
     def over_components(self, progress: Progress = no_progress) -> FloatArray:
         """Return `combined` for every number of components that was built, (stages, y, x); nothing is built anew."""
         images = []
         for stage in self.components.stages:
             components = self.components.at(len(stage))
-            target = model_target(self.science, components, self.choice, self.meta["parameters"]["scale"])
-            images.append(self._combine(target.residuals).image)
+            target = model_target(self.science, components, self.choice, self._scale, quiet=True)
+            images.append(self.from_target(self.science, components, self.choice, target, self.meta).combined)
             progress(len(images), len(self.components.stages), "numbers of components")
         return np.stack(images)
 
@@ -180,8 +190,36 @@ class Reduction:
     def _basis(self) -> FloatArray:
         return np.where(self.choice.region, self.components.data, np.nan)
 
+    @property
+    def _scale(self) -> Any:
+        return self.meta["parameters"]["scale"]
+
+    @property
+    def _is_linear(self) -> bool:
+        """Whether neither the scale factors nor the combination depend on the source."""
+        searched = (
+            isinstance(self._scale, str) and self._scale != "none" and bool((self.scale_factor_errors != 0).any())
+        )
+        return not searched and self.meta["parameters"]["combine"] != "median"
+
+    def _in_unit(self, image: Any) -> Any:
+        """Return an image's values in `unit`; plain numbers are in it already."""
+        values, _, unit = parts(image)
+        if unit is None:
+            return values
+        if self.unit is None:
+            raise fail("image", "without a unit, as the science frames are", unit)
+        return u.Quantity(values, unit).to_value(self.unit)
+
+    def _remaining(self, sources: FloatArray) -> FloatArray:
+        frames = forward_frames(sources, self._basis, self.weights, self.covariances, self.scale_factors)
+        frames[~np.isfinite(self.residuals)] = np.nan
+        return frames
+
     def _combine(self, frames: FloatArray) -> Combination:
-        variances = residual_variances(self.science, self.residuals, self._basis, self.covariances, self.scale_factors)
+        variances = residual_variances(
+            self.science, self.residuals, self.weights > 0, self._basis, self.covariances, self.scale_factors
+        )
         geometry = self.science.geometry
         method = str(self.meta["parameters"]["combine"])
         return combine(turn(frames, geometry), turn(variances, geometry, order=1), method)

@@ -125,6 +125,8 @@ def scale_factors(
     sigmas: FloatArray | None,
     region: BoolArray,
     cleared: BoolArray,
+    *,
+    quiet: bool = False,
 ) -> list[ScaleFactor]:
     """Return a factor for each frame.
 
@@ -150,7 +152,8 @@ def scale_factors(
         found = [
             known or _frame_factor(targets[i], models[i], sigmas, i, region[i], search) for i, known in enumerate(given)
         ]
-        _warn(found, search)
+        if not quiet:
+            _warn(found, search)
         return found
     values = as_real_array("scale", scale).astype(np.float64)
     if values.ndim:

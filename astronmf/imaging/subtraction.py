@@ -30,6 +30,9 @@ __all__ = ["build_components", "reduce"]
 
 DEFAULT_COMPONENTS = 10
 
+# More of the region than this declared missing is rarely meant.
+MOST_IMPUTED = 0.5
+
 # The literature's tolerance. `python -m benchmarks.simulation` shows what a tenth and ten times of it cost and change.
 DEFAULT_TOLERANCE = 1e-5
 
@@ -126,6 +129,8 @@ def reduce(
         "outer_radius": outer_radius,
         "masked": mask is not None,
         "imputed": imputation_mask is not None,
+        "imputation_frame": imputation_frame,
+        "scale_region": scale_region is not None,
         "scale": scale,
         "combine": combine,
     }
@@ -170,11 +175,11 @@ def build_components(
     if estimator is not None:
         fit.set_params(**estimator.get_params())
     default = DEFAULT_COMPONENTS if estimator is None else estimator.n_components
-    wanted = min(default, len(references)) if n_components is None else n_components
-    fit.set_params(n_components=check_integer("n_components", wanted, 1, len(references)))
+    usable = _count_usable(references, region)
+    wanted = min(default, usable) if n_components is None else n_components
+    fit.set_params(n_components=check_integer("n_components", wanted, 1, usable))
     if fit.progress is None:
         fit.set_params(progress=progress)
-    _warn_of_empty_frames(references, region)
     fit.fit(references.data, weights=references.weights() * region, mask=references.mask | ~region)
     origin = "uniform: the references have no errors" if references.sigma is None else "1/σ² of the references"
     geometry = references.geometry
@@ -228,9 +233,9 @@ def _imputed(science: Frames, mask: Any, orientation: str) -> BoolArray:
     if mask is None:
         return np.zeros(science.shape, dtype=bool)
     values = as_mask("imputation_mask", mask)
+    check_shape("imputation_mask", values, science.shape if values.ndim == 3 else science.shape[1:])
     if values.ndim == 3 or orientation == "detector":
         return np.array(check_broadcast("imputation_mask", values, science.shape))
-    check_shape("imputation_mask", values, science.shape[1:])
     image = values.astype(np.float64)
     turned = [np.nan_to_num(from_sky(image, science.geometry, i, order=1)) for i in range(len(science))]
     return np.stack(turned) > 0.01  # every pixel that the region touches
@@ -250,13 +255,20 @@ def _check_components(science: Frames, components: Components, choice: Choice) -
     if empty:
         msg = f"{len(empty)} science frames have no pixel to fit and are left out (first: {empty[0]})"
         warn(msg, MissingDataWarning)
+    share = float((choice.imputed & choice.region).sum() / (choice.region.sum() * len(science)))
+    if share > MOST_IMPUTED:
+        msg = (
+            f"'imputation_mask' declares {share:.0%} of the region missing; True means missing (the disk or planet), "
+            "the opposite of nmf_imaging's masks: is it the right way round?"
+        )
+        warn(msg, MissingDataWarning)
     if science.angles is None:
         msg = "the science frames have no 'angles': they are combined as they are, and north is not up"
         warn(msg, GeometryWarning)
 
 
-def _warn_of_empty_frames(references: Frames, region: BoolArray) -> None:
-    """Say which references have nothing in the region."""
+def _count_usable(references: Frames, region: BoolArray) -> int:
+    """Return how many references have something in the region, and say which have not."""
     seen = (~references.mask & region).any(axis=(1, 2))
     empty = [name for name, there in zip(references.names, seen, strict=True) if not there]
     if len(empty) == len(references):
@@ -265,6 +277,7 @@ def _warn_of_empty_frames(references: Frames, region: BoolArray) -> None:
     if empty:
         msg = f"{len(empty)} reference frames have no valid pixel and do not take part (first: {empty[0]})"
         warn(msg, MissingDataWarning)
+    return int(seen.sum())
 
 
 def _warn_of_unsupported(components: Components, region: BoolArray) -> None:

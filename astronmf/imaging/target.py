@@ -62,7 +62,7 @@ class Target:
     factors: list[ScaleFactor]
 
 
-def model_target(science: Frames, components: Components, choice: Choice, scale: Any) -> Target:
+def model_target(science: Frames, components: Components, choice: Choice, scale: Any, *, quiet: bool = False) -> Target:
     """Model every science frame with the components and subtract.
 
     Parameters
@@ -72,6 +72,8 @@ def model_target(science: Frames, components: Components, choice: Choice, scale:
     choice
     scale
         See `scale_factors`.
+    quiet
+        Whether to leave warnings about scale factors unsaid, because they were said before.
     """
     weights = choice.weights(science)
     projection = components.project(science.data, weights=weights, mask=science.mask)
@@ -81,22 +83,32 @@ def model_target(science: Frames, components: Components, choice: Choice, scale:
     judged = ((weights > 0) & choice.scale_region).reshape(models.shape)
     sigmas = None if science.sigma is None else science.sigma.reshape(models.shape)
     cleared = np.asarray((choice.imputed & choice.region).any(axis=(1, 2)))
-    factors = scale_factors(scale, data, models, sigmas, judged, cleared)
+    factors = scale_factors(scale, data, models, sigmas, judged, cleared, quiet=quiet)
     models *= np.array([factor.value for factor in factors])[:, None]
     residuals = data - models
     return Target(models.reshape(science.shape), residuals.reshape(science.shape), projection, factors)
 
 
 def residual_variances(
-    science: Frames, residuals: FloatArray, basis: FloatArray, covariances: FloatArray, factors: FloatArray
+    science: Frames,
+    residuals: FloatArray,
+    fitted: BoolArray,
+    basis: FloatArray,
+    covariances: FloatArray,
+    factors: FloatArray,
 ) -> FloatArray:
     """Return the variance of every residual: the data's, and the model's through its coefficients.
+
+    With q the model's variance and f the scale factor it is ``σ² + f² q`` at a pixel that took no part in the fit, and
+    ``σ² + f² q − 2 f q`` at one that did, whose own noise has drawn the model after it.
 
     Parameters
     ----------
     science
     residuals : (n, y, x) array
         Their scatter stands in for the data's errors where those are not known.
+    fitted : (n, y, x) array of bool
+        Which pixels took part in the fit.
     basis : (k, y, x) array
     covariances : (n, k, k) array
     factors : (n,) array
@@ -110,7 +122,8 @@ def residual_variances(
     for i, covariance in enumerate(covariances):
         scatter = 1.0 if science.sigma is not None else _robust_variance(residuals[i])
         own = scatter if science.sigma is None else np.square(science.sigma[i], dtype=np.float64)
-        out[i] = own + scatter * factors[i] ** 2 * model_variance(basis, covariance)
+        share = factors[i] ** 2 - 2 * factors[i] * fitted[i]
+        out[i] = np.maximum(own + scatter * share * model_variance(basis, covariance), 0.0)
     out[~np.isfinite(residuals)] = np.nan
     return out
 

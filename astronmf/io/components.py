@@ -11,7 +11,16 @@ from astropy.table import Table
 
 from astronmf.components import Components
 from astronmf.exceptions import FormatError
-from astronmf.io.files import is_fits, json_from, json_hdu, native_array, open_fits, to_ascii, unit_text, write_fits
+from astronmf.io.files import (
+    identify_fits,
+    json_from,
+    json_hdu,
+    native_array,
+    open_fits,
+    to_ascii,
+    unit_text,
+    write_fits,
+)
 
 __all__ = ["component_hdus", "components_from", "read_components", "write_components"]
 
@@ -65,6 +74,10 @@ def components_from(hdus: fits.HDUList, path: Any) -> Components:
         msg = f"{path}: not a file of components (it has no extension {missing[0]})"
         raise FormatError(msg)
     coefficients = hdus["REFERENCES"]
+    absent = {"COEFFICIENTS", "STAGES"} - set(coefficients.columns.names)
+    if absent or "SIZES" not in hdus["STAGES"].header:
+        msg = f"{path}: its extension REFERENCES or STAGES is not as this version writes it; build the components again"
+        raise FormatError(msg)
     unit = coefficients.header.get("BUNIT")
     ends = np.cumsum([int(size) for size in hdus["STAGES"].header["SIZES"].split()])[:-1]
     return Components(
@@ -78,10 +91,6 @@ def components_from(hdus: fits.HDUList, path: Any) -> Components:
     )
 
 
-def _identify(origin: str, path: Any, fileobj: Any, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG001
-    return origin == "write" or (path is not None and is_fits(path))
-
-
 registry.register_reader("fits", Components, read_components)
 registry.register_writer("fits", Components, write_components)
-registry.register_identifier("fits", Components, _identify)
+registry.register_identifier("fits", Components, identify_fits)

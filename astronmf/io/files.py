@@ -24,12 +24,15 @@ from astropy.utils.exceptions import AstropyUserWarning
 from astronmf._typing import BoolArray, FloatArray
 from astronmf.exceptions import FormatError
 
-ESCAPE = r"\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U000[0-9a-f]{5}"
+# What FITS texts may hold as it is; the rest is escaped, and so is the backslash that escapes begin with.
+PLAIN = "".join(chr(code) for code in range(32, 127)).replace("\\", "")
+ESCAPE = re.compile(r"\\U([0-9a-f]{8})")
 GZIP = b"\x1f\x8b"
 
 __all__ = [
     "check_writable",
     "from_ascii",
+    "identify_fits",
     "is_fits",
     "json_from",
     "json_hdu",
@@ -77,7 +80,7 @@ def open_fits(path: Any) -> fits.HDUList:
 
 
 def _load(path: Path) -> tuple[fits.HDUList, int, int, bytes]:
-    """Return all extensions with their arrays read, where the last one ends, where the file does, what stands between."""
+    """Return all extensions, read; where the last one ends; where the file does; and the first bytes between."""
     with warnings.catch_warnings(), _open(path) as file:
         warnings.simplefilter("ignore")  # what astropy mends or skips in silence is found by the sizes
         warnings.filterwarnings("error", "File may have been truncated", AstropyUserWarning)
@@ -109,15 +112,19 @@ def is_fits(path: Any) -> bool:
         return False
 
 
+def identify_fits(origin: str, path: Any, fileobj: Any, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG001
+    """Return whether the general FITS format serves: to write always, to read if the file is FITS."""
+    return origin == "write" or (path is not None and is_fits(path))
+
+
 def to_ascii(text: str) -> str:
-    r"""Return a text as FITS can hold it: what is not ASCII is written as Python escapes, β as ``\u03b2``."""
-    printable = "".join(letter if letter.isprintable() else " " for letter in text)
-    return printable.encode("ascii", "backslashreplace").decode("ascii")
+    r"""Return a text as FITS can hold it: what is not ASCII is escaped, β as ``\U000003b2``."""
+    return "".join(letter if letter in PLAIN else f"\\U{ord(letter):08x}" for letter in text)
 
 
 def from_ascii(text: str) -> str:
     """Return the text that `to_ascii` wrote."""
-    return re.sub(ESCAPE, lambda found: found[0].encode("ascii").decode("unicode_escape"), text)
+    return ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
 
 
 def unit_text(unit: u.UnitBase) -> str:
@@ -229,14 +236,17 @@ def check_writable(path: Any, *, overwrite: bool) -> None:
         msg = f"{target} is a folder; name a file to write"
         raise IsADirectoryError(msg)
     if target.exists() and not overwrite:
-        msg = f"{target} exists; ask for overwriting to replace it"
+        msg = f"{target} exists; ask for overwriting (overwrite=True, or --overwrite) to replace it"
         raise FileExistsError(msg)
     if not target.parent.is_dir():
         msg = f"{target.parent}: no such folder to write {target.name} into"
         raise FileNotFoundError(msg)
-    if not os.access(target.parent, os.W_OK):
-        msg = f"{target.parent}: no permission to write {target.name} into this folder"
-        raise PermissionError(msg)
+    try:  # permissions do not tell: read-only mounts, access lists, an administrator's rights
+        with tempfile.TemporaryFile(dir=target.parent):
+            pass
+    except OSError as error:
+        msg = f"{target.parent}: {target.name} cannot be written into this folder ({error.strerror})"
+        raise PermissionError(msg) from error
 
 
 def _umask() -> int:

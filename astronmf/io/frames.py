@@ -11,12 +11,12 @@ from astropy.wcs import WCS, FITSFixedWarning
 
 from astronmf._typing import BoolArray, FloatArray
 from astronmf._validation import as_real_array, check_broadcast, check_shape, fail
-from astronmf.exceptions import FormatError
+from astronmf.exceptions import FormatError, GeometryWarning, warn
 from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import Geometry
 from astronmf.io.files import (
     from_ascii,
-    is_fits,
+    identify_fits,
     number_array,
     open_fits,
     provenance,
@@ -83,16 +83,19 @@ def read_frames(
     header = merged_header(hdus, image)
     parts = {
         "pixel_scale": pixel_scale if pixel_scale is not None else _pixel_scale(header),
-        "angles": _angles(hdus, header, len(data), angles, angle_key, angle_column),
+        "angles": read_or_given_angles(hdus, header, len(data), angles, angle_key, angle_column),
         "parity": parity if parity is not None else _parity(header),
     }
+    reference = reference_pixel(header, data.shape)
+    if center is None:
+        _warn_of_reference_pixel(header, reference, data.shape)
     table = _frame_table(hdus)
     stem = str(header.get("OBJECT", "")) or str(path).rsplit("/", 1)[-1]
     return Frames(
         data,
         None if "ERR" not in hdus else number_array(hdus["ERR"].data),
         flagged(hdus, data.shape, dq_bits),
-        geometry=Geometry.of_shape(data.shape[1:], center or reference_pixel(header, data.shape), **parts),
+        geometry=Geometry.of_shape(data.shape[1:], center or reference, **parts),
         unit=unit_of(header, path),
         names=_names(table, stem, len(data)),
         is_reference=None if table is None or "IS_PSF" not in table.names else table["IS_PSF"],
@@ -105,7 +108,7 @@ def _science_hdu(hdus: fits.HDUList, path: Any) -> Any:
     if "SCI" in hdus:
         return hdus["SCI"]
     for hdu in hdus:
-        if isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) and hdu.data is not None:
+        if isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) and np.ndim(hdu.data) >= 2:
             return hdu
     msg = f"{path}: holds no image"
     raise FormatError(msg)
@@ -137,8 +140,16 @@ def reference_pixel(header: fits.Header, shape: tuple[int, ...]) -> tuple[float,
     return (x, y) if inside else None
 
 
-def _angles(
-    hdus: fits.HDUList, header: fits.Header, count: int, angles: Any, key: str | None, column: str | None
+def _warn_of_reference_pixel(header: fits.Header, found: tuple[float, float] | None, shape: tuple[int, ...]) -> None:
+    """Say that a sky coordinate's reference pixel is taken for the star, where it need not be."""
+    middle = ((shape[-1] - 1) / 2, (shape[-2] - 1) / 2)
+    if found is not None and "CTYPE1" in header and found != middle:
+        msg = f"the star is taken to be at CRPIX, (x, y) = {found} from 0; give 'center' if it is elsewhere"
+        warn(msg, GeometryWarning)
+
+
+def read_or_given_angles(
+    hdus: fits.HDUList, header: fits.Header, count: int, angles: Any, key: str | None, column: str | None = None
 ) -> FloatArray | None:
     """Return the angles from the one source that is given, or from an ANGLE column, or `None`."""
     given = {"angles": angles, "angle_key": key, "angle_column": column}
@@ -256,10 +267,6 @@ def geometry_to_header(header: fits.Header, geometry: Geometry) -> None:
         header["PIXSCALE"] = (geometry.pixel_scale, "arcsec per pixel")
 
 
-def _identify(origin: str, path: Any, fileobj: Any, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG001
-    return origin == "write" or (path is not None and is_fits(path))
-
-
 registry.register_reader("fits", Frames, read_frames)
 registry.register_writer("fits", Frames, write_frames)
-registry.register_identifier("fits", Frames, _identify)
+registry.register_identifier("fits", Frames, identify_fits)

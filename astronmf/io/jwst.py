@@ -16,7 +16,7 @@ from astronmf.exceptions import FormatError
 from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import Geometry
 from astronmf.io.files import is_fits, number_array, open_fits, primary_header, provenance, unit_of
-from astronmf.io.frames import DO_NOT_USE, angle_of, flagged, merged_header, reference_pixel
+from astronmf.io.frames import DO_NOT_USE, flagged, merged_header, read_or_given_angles, reference_pixel
 
 __all__ = ["read_jwst"]
 
@@ -25,7 +25,9 @@ def read_jwst(
     path: Any,
     *,
     center: tuple[float, float] | None = None,
-    angle_key: str = "ROLL_REF",
+    angles: Any = None,
+    angle_key: str | None = None,
+    pixel_scale: float | None = None,
     dq_bits: int = DO_NOT_USE,
 ) -> Frames:
     """Read a JWST file with SCI, ERR and DQ.
@@ -35,8 +37,12 @@ def read_jwst(
     path
     center : (x, y), optional
         The star, 0-based; ``CRPIX1 − 1, CRPIX2 − 1`` by default.
+    angles : (n,) array or path, optional
+        Position angles of +y, instead of the header's.
     angle_key : str, optional
         The keyword with the position angle of +y; ``ROLL_REF`` by default.
+    pixel_scale : float, optional
+        Arcseconds a pixel; from the pixel's area by default.
     dq_bits : int, optional
         The DQ bits that exclude a pixel; DO_NOT_USE (1) by default.
 
@@ -61,8 +67,10 @@ def read_jwst(
     geometry = Geometry.of_shape(
         data.shape[1:],
         center or reference_pixel(header, data.shape),
-        pixel_scale=_pixel_scale(header),
-        angles=np.full(len(data), angle_of(header, angle_key)),
+        pixel_scale=pixel_scale if pixel_scale is not None else _pixel_scale(header),
+        angles=read_or_given_angles(
+            hdus, header, len(data), angles, angle_key or ("ROLL_REF" if angles is None else None)
+        ),
     )
     # The pipeline writes NaN where it has nothing, with or without a flag: known, so not worth a warning.
     blank = np.isnan(data) & np.isnan(sigma)
@@ -75,7 +83,7 @@ def read_jwst(
         unit=unit_of(header, path),
         names=[f"{target} {header.get('OBSERVTN', '')}:{i}".replace(" :", ":") for i in range(len(data))],
         is_reference=np.full(len(data), bool(header.get("IS_PSF", False))),
-        meta=_meta(header, path, angle_key),
+        meta=_meta(header, path, angle_key or "ROLL_REF"),
     )
 
 

@@ -18,7 +18,7 @@ from astronmf.imaging.target import Choice
 from astronmf.io.components import component_hdus, components_from
 from astronmf.io.files import (
     from_ascii,
-    is_fits,
+    identify_fits,
     json_from,
     json_hdu,
     native_array,
@@ -184,10 +184,6 @@ def _science(hdus: fits.HDUList, data: FloatArray, status: IntArray, path: Any) 
     )
 
 
-def _identify(origin: str, path: Any, fileobj: Any, *args: Any, **kwargs: Any) -> bool:  # noqa: ARG001
-    return origin == "write" or (path is not None and is_fits(path))
-
-
 registry.register_reader("fits", Reduction, read_reduction)
 registry.register_writer("fits", Reduction, write_reduction)
-registry.register_identifier("fits", Reduction, _identify)
+registry.register_identifier("fits", Reduction, identify_fits)

@@ -24,5 +24,9 @@ def jit(function: Function) -> Function:
     divides says what it does about a zero. Kernels are single-threaded: `astronmf.core.parallel` gives each thread
     its own block. The plain function stays reachable as ``py_func``.
     """
-    compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST_MATH)(function)
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": FAST_MATH}
+    try:
+        compiled: Any = numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # neither this package's folder nor the user's can be written to
+        compiled = numba.njit(**options)(function)
     return cast("Function", compiled)

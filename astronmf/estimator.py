@@ -72,7 +72,7 @@ class _Factorizer:
         if self.solver == "mu" and (problem.weighted < 0).any():
             found = f"{int((problem.weighted < 0).sum())} negative values; solver='cd' keeps and uses them"
             raise fail("X", "non-negative for solver='mu'", found)
-        check_integer("n_components", self.n_components, 1, int(min(problem.observed.sum(), problem.supported.sum())))
+        check_integer("n_components", self.n_components, 1, min(problem.shape))
         factorization = self._run(problem, self._settings())
         self.shape_, self.unit_, self.factorization_ = values.data.shape[1:], values.unit, factorization
         return self

@@ -123,7 +123,7 @@ class Reduction:
             return self._combine(self._remaining(sources)).image
         without = self.science.replace_data(self.science.data - sources)
         target = model_target(without, self.components, self.choice, self._scale, quiet=True)
-        return self.combined - self._combine(target.residuals).image
+        return self.combined - self.from_target(without, self.components, self.choice, target, self.meta).combined
 
     def over_components(self, progress: Progress = no_progress) -> FloatArray:
         """Return `combined` for every number of components that was built, (stages, y, x); nothing is built anew."""

@@ -236,7 +236,7 @@ def check_writable(path: Any, *, overwrite: bool) -> None:
         msg = f"{target} is a folder; name a file to write"
         raise IsADirectoryError(msg)
     if target.exists() and not overwrite:
-        msg = f"{target} exists; ask for overwriting (overwrite=True, or --overwrite) to replace it"
+        msg = f"{target} exists; ask for overwriting to replace it (overwrite=True, or --overwrite)"
         raise FileExistsError(msg)
     if not target.parent.is_dir():
         msg = f"{target.parent}: no such folder to write {target.name} into"

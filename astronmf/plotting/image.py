@@ -86,6 +86,6 @@ def plot_image(
 
 def _masked(image: Any) -> np.ma.MaskedArray[Any, Any]:
     """Return a (y, x) float64 masked array."""
-    values = as_real_array("image", np.ma.getdata(image))
+    values = as_real_array("image", np.ma.getdata(getattr(image, "value", image)))
     check_shape("image", values, (None, None))
     return np.ma.MaskedArray(values.astype(np.float64), mask=np.ma.getmaskarray(image))

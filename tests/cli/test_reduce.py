@@ -1,6 +1,6 @@
 import json
-import os
 import shlex
+import tempfile
 
 import numpy as np
 import pytest
@@ -232,10 +232,22 @@ def test_a_folder_that_is_not_there_is_told_of_before_the_work(astronmf, files, 
     assert files_in(tmp_path) == []
 
 
+def refuse(**_):
+    raise PermissionError(13, "Permission denied")
+
+
+def test_an_input_is_never_written_over(files, astronmf):
+    before = (files / "science.fits").read_bytes()
+    target = files / "science.fits"
+    outcome = astronmf("reduce", target, "-r", files / "one.fits", files / "two.fits", "-o", target, "--overwrite")
+    outcome.assert_failed_in_one_line("science.fits: is an input too")
+    assert target.read_bytes() == before
+
+
 def test_a_folder_without_permission_is_told_of_before_the_work(reduce_files, tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda _, mode: mode != os.W_OK)  # root may write anywhere
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)  # root may write anywhere
     monkeypatch.setattr("astronmf.cli.common.read_frames", lambda *_, **__: pytest.fail("the work had begun"))
-    reduce_files("-k", 2).assert_failed_in_one_line("no permission to write out.fits into this folder")
+    reduce_files("-k", 2).assert_failed_in_one_line("out.fits cannot be written into this folder (Permission denied)")
 
 
 @pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])

@@ -109,3 +109,12 @@ def test_a_frame_of_coefficients_at_zero_leaves_its_source_whole(observation):
     result = reduce(frames, components=basis, scale="none")
     assert (result.coefficients == 0).all()
     np.testing.assert_allclose(result.forward(SOURCE), SOURCE, atol=1e-15)
+
+
+@pytest.mark.parametrize("combine", ["mean", "median", "weighted"])
+@pytest.mark.parametrize("scale", ["none", 0.9, "bff", "bff-ren2018"])
+@pytest.mark.filterwarnings("ignore:the scale factor:astronmf.exceptions.ScaleFactorWarning")  # its range is narrow
+def test_it_is_what_the_source_in_the_data_has_changed(science, components, scale, combine):
+    options = {"components": components, "scale": scale, "combine": combine}
+    whole, without = reduce(injected(science, SOURCE), **options), reduce(science, **options)
+    np.testing.assert_allclose(whole.forward(SOURCE), whole.combined - without.combined, atol=1e-8)

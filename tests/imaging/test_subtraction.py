@@ -192,7 +192,8 @@ def _variances(frames, result):
     """Return variances of the residuals, written as they stand."""
     basis = result.components.data
     model = np.einsum("ayx,nab,byx->nyx", basis, result.covariances, basis)
-    return frames.sigma**2 + result.scale_factors[:, None, None] ** 2 * model
+    factors = result.scale_factors[:, None, None]
+    return frames.sigma**2 + (factors**2 - 2 * factors) * model  # every pixel took part in the fit
 
 
 @pytest.mark.parametrize("method", ["mean", "median", "weighted"])
@@ -229,12 +230,27 @@ def test_an_empty_reference_is_told_of_and_left_out(observation, science, refere
     np.testing.assert_allclose(result.combined, reduce(science, others, n_components=3).combined, atol=1e-6)
 
 
-def test_an_empty_reference_may_be_one_too_few_for_the_components(observation, science):
+def test_an_empty_reference_is_none_to_build_components_from(observation, science):
     mask = np.zeros(observation.references.shape, bool)
     mask[5] = True
-    with pytest.warns(MissingDataWarning, match="1 reference frames have no valid pixel"):
-        result = reduce(science, observation.reference_frames(mask=mask), n_components=8, estimator=QUICK)
-    assert not np.isnan(result.combined).any()
+    with (
+        pytest.warns(MissingDataWarning, match="1 reference frames have no valid pixel"),
+        pytest.raises(ValueError, match=r"'n_components' must be an integer in \[1, 7\], got 8"),
+    ):
+        reduce(science, observation.reference_frames(mask=mask), n_components=8, estimator=QUICK)
+
+
+def test_most_of_the_region_declared_missing_is_told_of(science, references):
+    mask = np.ones(science.shape[1:], bool)
+    mask[10:20, 10:20] = False
+    with pytest.warns(MissingDataWarning, match="True means missing .* the opposite of nmf_imaging"):
+        reduce(science, references, n_components=2, imputation_mask=mask, imputation_frame="detector")
+
+
+def test_a_mask_for_one_frame_is_not_taken_for_all(science, references):
+    mask = np.zeros((1, *science.shape[1:]), bool)
+    with pytest.raises(ValueError, match=r"'imputation_mask' must be of shape \(4, 33, 33\), got \(1, 33, 33\)"):
+        reduce(science, references, n_components=2, imputation_mask=mask)
 
 
 def test_references_that_are_all_empty_are_an_error(observation, science):
@@ -348,6 +364,8 @@ def test_parameters_are_kept_for_running_again(science, references):
         "outer_radius": None,
         "masked": False,
         "imputed": False,
+        "imputation_frame": "sky",
+        "scale_region": False,
         "scale": "none",
         "combine": "median",
     }

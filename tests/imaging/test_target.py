@@ -91,14 +91,30 @@ def test_a_masked_value_is_the_same_as_a_missing_one(observation, components):
     np.testing.assert_array_equal(masked.combined, missing.combined)
 
 
-def test_variances_are_those_of_data_and_model(science, components, reduction):
+@pytest.mark.parametrize(("fitted", "share"), [(False, 0.64), (True, 0.64 - 1.6)])
+def test_variances_are_those_of_data_and_model(science, components, reduction, fitted, share):
     basis = components.data.reshape(3, -1)
+    took_part = np.full(science.shape, fitted)
     found = residual_variances(
-        science, reduction.residuals, components.data, reduction.covariances, np.full(4, 0.8)
+        science, reduction.residuals, took_part, components.data, reduction.covariances, np.full(4, 0.8)
     ).reshape(4, -1)
     for i, covariance in enumerate(reduction.covariances):
-        expected = science.sigma[i].ravel() ** 2 + 0.64 * np.einsum("ap,ab,bp->p", basis, covariance, basis)
+        expected = science.sigma[i].ravel() ** 2 + share * np.einsum("ap,ab,bp->p", basis, covariance, basis)
         np.testing.assert_allclose(found[i], expected, rtol=1e-12)
+
+
+def test_residuals_scatter_as_their_variances_say(observation, components):
+    star, hidden = observation.science_star[0], np.zeros((200, 33, 33), bool)
+    hidden[:, 12:15, 18:21] = True
+    noise = np.random.default_rng(11).standard_normal((200, *star.shape))
+    frames = observation.science_frames(data=star + 2.0 * noise, uncertainty=2.0, angles=np.zeros(200))
+    result = reduce(frames, components=components, scale="none", imputation_mask=hidden)
+    found = residual_variances(
+        frames, result.residuals, result.weights > 0, components.data, result.covariances, result.scale_factors
+    )
+    np.testing.assert_allclose(result.residuals.var(axis=0).mean() / found.mean(), 1, rtol=0.01)
+    inside = hidden[0]
+    assert result.residuals.var(axis=0)[inside].mean() / found.mean(axis=0)[inside].mean() == pytest.approx(1, rel=0.1)
 
 
 def test_the_covariance_is_the_inverse_of_the_weighted_gram_matrix(science, components, reduction):

@@ -1,4 +1,4 @@
-import os
+import tempfile
 
 import numpy as np
 import pytest
@@ -111,9 +111,13 @@ def test_a_folder_that_is_a_file_is_named(tmp_path):
         write_fits([primary()], tmp_path / "file" / "a.fits", overwrite=False)
 
 
+def refuse(**_):
+    raise PermissionError(13, "Permission denied")
+
+
 def test_a_folder_without_permission_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
-    with pytest.raises(PermissionError, match=r"no permission to write a\.fits into this folder"):
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)  # root may write anywhere
+    with pytest.raises(PermissionError, match=r"a\.fits cannot be written into this folder \(Permission denied\)"):
         write_fits([primary()], tmp_path / "a.fits", overwrite=False)
 
 

@@ -167,7 +167,7 @@ def test_a_file_without_an_image_is_told_of(tmp_path, hdu):
 @pytest.mark.parametrize("shape", [(7,), (2, 3, 9, 11)])
 def test_an_image_of_one_or_four_axes_is_told_of(tmp_path, shape):
     path = write_cube(tmp_path / "a.fits", np.zeros(shape))
-    with pytest.raises(ValueError, match=r"a\.fits") as error:
+    with pytest.raises((ValueError, FormatError), match=r"a\.fits") as error:
         Frames.read(path)
     assert "\n" not in str(error.value)
 
@@ -393,7 +393,7 @@ def test_what_a_header_says_of_the_target_is_kept(tmp_path):
 
 
 def test_an_unknown_option_is_an_error(cube):
-    with pytest.raises(TypeError, match="unexpected keyword"):
+    with pytest.raises(ValueError, match="'centre' must be left out: format 'fits' has center, angles"):
         Frames.read(cube, centre=(1, 2))
 
 

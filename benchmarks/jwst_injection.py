@@ -4,12 +4,13 @@ Each of the six frames of reference stars in the AU Mic data set is the target i
 two stars are the references. A convolved, inclined ring is added, its region is declared missing, and the residual's
 flux in the region is compared with the ring's.
 
-    ASTRONMF_REALDATA=… python -m benchmarks.jwst_injection
+    ASTRONMF_REALDATA=… python -m benchmarks.jwst_injection [SEMI-MAJOR AXIS]
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from pathlib import Path
 
@@ -75,9 +76,10 @@ def main() -> None:
     """Print a Markdown table of the eighteen numbers."""
     folder = Path(os.environ["ASTRONMF_REALDATA"]) / "hci_jwst_nircam_aumic_f444w"
     names = reference_frames(folder).names
+    ring = {"radius": float(sys.argv[1])} if len(sys.argv) > 1 else {}
     print("| peak, MJy/sr | " + " | ".join(names) + " | median |")
     print("|---" * (len(names) + 2) + "|")
-    for peak, values in ring_fluxes(folder).items():
+    for peak, values in ring_fluxes(folder, **ring).items():
         print(f"| {peak} | " + " | ".join(f"{v:.3f}" for v in values) + f" | {np.median(values):.3f} |")
 
 

@@ -785,7 +785,7 @@ def simulate(folder: Path) -> list[Path]:
     references = select(observation, observation.is_reference)
     science = select(observation, ~observation.is_reference)
     files = {
-        "simulated_science.fits": make_observation_file(science, "SCIENCE", telescope),
+        "simulated_science.fits": make_observation_file(science, "Simulated star", telescope),
         "simulated_references.fits": make_observation_file(references, "REFERENCES", telescope),
         "simulated_truth.fits": make_truth_file(scene, telescope),
     }

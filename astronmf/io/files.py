@@ -185,7 +185,7 @@ def read_angles(path: Any) -> FloatArray:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")  # an empty file is only warned of
                 return np.atleast_1d(np.loadtxt(path)).ravel()
-        except (ValueError, UserWarning) as error:
+        except (ValueError, UserWarning, OSError) as error:
             msg = f"{path}: neither FITS nor a text file of angles"
             raise FormatError(msg) from error
     for hdu in open_fits(path):

@@ -21,20 +21,20 @@ from astronmf.imaging.geometry import Geometry, from_sky
 __all__ = ["forward_frames", "sources_in_frames"]
 
 
-def sources_in_frames(image: Any, geometry: Geometry, count: int, shape: tuple[int, ...]) -> FloatArray:
-    """Return a north-up image in the orientation of each frame, (n, y, x).
+def sources_in_frames(image: Any, geometry: Geometry, shape: tuple[int, int, int]) -> FloatArray:
+    """Return a north-up image in the orientation of each frame: (n, y, x), which is `shape`.
 
     Raises
     ------
     ValueError
-        If its shape is not `shape`, or it is not finite everywhere.
+        If its shape is not that of a frame, or it is not finite everywhere.
     """
     values = as_real_array("image", image).astype(np.float64)
-    check_shape("image", values, shape)
+    check_shape("image", values, shape[1:])
     if not np.isfinite(values).all():
         found = f"{int((~np.isfinite(values)).sum())} NaN or Inf"
         raise fail("image", "finite everywhere (0 where there is no source)", found)
-    return np.nan_to_num(np.stack([from_sky(values, geometry, i) for i in range(count)]))
+    return np.nan_to_num(np.stack([from_sky(values, geometry, i) for i in range(shape[0])]))
 
 
 def forward_frames(

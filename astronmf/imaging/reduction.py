@@ -116,9 +116,7 @@ class Reduction:
         (y, x) array
             In `unit`; NaN where `combined` is.
         """
-        sources = sources_in_frames(
-            self._in_unit(image), self.science.geometry, *self.science.shape[:1], self.combined.shape
-        )
+        sources = sources_in_frames(self._in_unit(image), self.science.geometry, self.science.shape)
         if self._is_linear:
             return self._combine(self._remaining(sources)).image
         without = self.science.replace_data(self.science.data - sources)

@@ -6,6 +6,7 @@ import numpy as np
 
 from astronmf._typing import FloatArray
 from astronmf.kernels._jit import LANES, jit
+from astronmf.kernels.gram import packed
 
 
 @jit
@@ -34,7 +35,7 @@ def multiplicative_step(gram: FloatArray, right: FloatArray, solution: FloatArra
         model = np.zeros((k, LANES), dtype=gram.dtype)
         for a in range(first, k):
             for b in range(k):
-                entry = a * (a + 1) // 2 + b if b <= a else b * (b + 1) // 2 + a
+                entry = packed(a, b)
                 for lane in range(width):
                     value = gram[entry, stride * (start + lane)]
                     model[a, lane] += value * solution[b, start + lane]

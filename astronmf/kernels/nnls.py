@@ -10,6 +10,7 @@ import numpy as np
 
 from astronmf._typing import BoolArray, FloatArray, IntArray
 from astronmf.kernels._jit import LANES, jit
+from astronmf.kernels.gram import packed
 
 
 @jit
@@ -61,7 +62,7 @@ def coordinate_descent(
                 for lane in range(width):
                     slope[lane] = right[a, start + lane]
                 for b in range(k):
-                    entry = a * (a + 1) // 2 + b if b <= a else b * (b + 1) // 2 + a
+                    entry = packed(a, b)
                     for lane in range(width):
                         slope[lane] -= matrix[entry, lane] * solution[b, start + lane]
                 for lane in range(width):

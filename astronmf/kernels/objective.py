@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from astronmf._typing import FloatArray
 from astronmf.kernels._jit import jit
+from astronmf.kernels.gram import packed
 
 
 @jit
@@ -27,7 +28,7 @@ def quadratic_form(gram: FloatArray, right: FloatArray, solution: FloatArray, ou
         for a in range(k):
             product = 0.0
             for b in range(k):
-                entry = a * (a + 1) // 2 + b if b <= a else b * (b + 1) // 2 + a
+                entry = packed(a, b)
                 product += gram[entry, column] * solution[b, item]
             value += solution[a, item] * (product - 2.0 * right[a, item])
         out[item] = value
@@ -57,7 +58,7 @@ def coordinate_gain(gram: FloatArray, right: FloatArray, solution: FloatArray, f
             own = gram[a * (a + 1) // 2 + a, column]
             slope = float(right[a, item])
             for b in range(k):
-                entry = a * (a + 1) // 2 + b if b <= a else b * (b + 1) // 2 + a
+                entry = packed(a, b)
                 slope -= gram[entry, column] * solution[b, item]
             if own > 0:
                 step = max(slope / own, -solution[a, item])

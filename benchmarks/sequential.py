@@ -2,8 +2,7 @@
 
     python -m benchmarks.sequential
 
-The library is simulated: speckled, positive patterns under a steep halo, photon noise, errors that span three decades
-of weights, 3 % of the values missing.
+The library is simulated (`benchmarks.problems.library`).
 """
 
 from __future__ import annotations
@@ -16,30 +15,9 @@ import numpy as np
 
 from astronmf import SequentialNMF
 from astronmf.core.parallel import thread_count
+from benchmarks.problems import library
 
-N_FRAMES, N_PIXELS, N_PATTERNS = 100, 28_016, 14
 N_COMPONENTS = 10
-MISSING = 0.03
-READ_NOISE = 5.0
-
-
-def library(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return data, weights and mask of a simulated library, (frames, pixels)."""
-    generator = np.random.default_rng(seed)
-    y, x = np.indices((168, 168)).reshape(2, -1)[:, :N_PIXELS] - 84.0
-    halo = 1e4 * ((np.hypot(x, y) + 5) / 5) ** -2.5
-    patterns = np.array([halo * (1 + 0.16 * _speckles(generator, x, y)) ** 2 for _ in range(N_PATTERNS)])
-    strengths = generator.lognormal(0, 0.5, (N_FRAMES, N_PATTERNS)) * np.linspace(1, 0.1, N_PATTERNS)
-    model = strengths @ patterns / N_PATTERNS
-    variance = model + READ_NOISE**2
-    data = model + generator.normal(size=model.shape) * np.sqrt(variance)
-    return data, 1 / variance, generator.random(model.shape) < MISSING
-
-
-def _speckles(generator: np.random.Generator, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the sum of twelve plane waves."""
-    waves, phases = generator.normal(scale=0.6, size=(12, 2)), generator.uniform(0, 2 * np.pi, 12)
-    return np.sum([np.cos(a * x + b * y + phase) for (a, b), phase in zip(waves, phases, strict=True)], axis=0)
 
 
 def main() -> None:

@@ -433,10 +433,7 @@ def test_bad_input_is_refused_by_name_and_value(make, parameters, inputs, messag
         ({"refit": "some"}, "'refit' must be one of 'all', 'last', got 'some'"),
         ({"pixel_fraction": 0.0}, "'pixel_fraction' must be a number in [0.1111111111111111, 1.0], got 0.0"),
         ({"pixel_fraction": 1.5}, "'pixel_fraction' must be a number in [0.1111111111111111, 1.0], got 1.5"),
-        (
-            {"pixel_fraction": 0.5, "init": START},
-            "'pixel_fraction' must be None where 'init' gives components, got 0.5",
-        ),
+        ({"pixel_fraction": "all"}, "'pixel_fraction' must be 'auto', None or a number, got 'all'"),
         ({"n_components": 1, "init": START}, "'init' must be of at most 1 components, got 2"),
     ],
     ids=str,

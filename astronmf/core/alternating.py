@@ -7,22 +7,24 @@ alternations (HER: Ang & Gillis 2019); ``solver="mu"`` is the multiplicative rul
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from time import perf_counter
 
 import numpy as np
 
 from astronmf._typing import FloatArray
-from astronmf.core.parallel import map_blocks
+from astronmf.core.parallel import map_blocks, take_blocks
 from astronmf.core.problem import Problem, pair_products
 from astronmf.kernels.multiplicative import multiplicative_step
 from astronmf.kernels.nnls import coordinate_descent
-from astronmf.kernels.objective import coordinate_gain, quadratic_form, residual_chi2
+from astronmf.kernels.objective import coordinate_gain, quadratic_form
 
 __all__ = ["Settings", "State", "alternate", "chi2_by_observation"]
 
-INNER_SWEEPS = 10
-INNER_TOLERANCE = 0.03
+INNER_SWEEPS = 50
+INNER_TOLERANCE = 1e-4
 
 # Extrapolation (Ang & Gillis 2019, table 1): how it starts, grows after a success and shrinks after a failure.
 EXTRAPOLATION_START = 0.5
@@ -32,6 +34,9 @@ EXTRAPOLATION_SHRINKAGE = 1.5
 
 # So many slow iterations in a row count as an end: extrapolation starts slowly, and once more after each restart.
 SLOW_ITERATIONS = 3
+
+# Above this fraction of Σ V X², χ² from Gram matrices is good to nine digits.
+CANCELLATION = 1e-6
 
 # Below this fraction of Σ V X², χ² from Gram matrices is rounding error.
 ROUNDING = 1e-14
@@ -65,6 +70,8 @@ class State:
     components : (k, p) array
     chi2 : float
     trace : list of float
+    times : list of float
+        When each value of the trace was reached, by `time.perf_counter`.
     slow_iterations : int
         How many in a row, up to now, lowered χ² by less than the tolerance.
     kkt : float
@@ -75,9 +82,15 @@ class State:
     components: FloatArray
     chi2: float
     trace: list[float] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
     slow_iterations: int = 0
     kkt: float = float("nan")
     converged: bool = False
+
+    def record(self, chi2: float) -> None:
+        """Note χ² after an iteration."""
+        self.trace.append(chi2)
+        self.times.append(perf_counter())
 
 
 def alternate(
@@ -100,7 +113,7 @@ def alternate(
     State
         Its χ² never rises from one iteration to the next, whatever the extrapolation tried.
     """
-    state = State(coefficients.copy(), components.copy(), np.inf)
+    state = State(coefficients, components, np.inf)
     state.chi2 = chi2(problem, state.coefficients, state.components)
     run = _multiplicative if settings.solver == "mu" else _extrapolated
     run(problem, state, settings, fixed)
@@ -113,51 +126,61 @@ def _multiplicative(problem: Problem, state: State, settings: Settings, fixed: i
     """Iterate the multiplicative rule, components first, as Zhu (2016) does."""
     for _ in range(settings.max_iter):
         before = state.chi2
-        update_components(problem, state.coefficients, state.components, settings.solver, fixed)
-        state.chi2 = update_coefficients(problem, state.coefficients, state.components, settings.solver)
-        state.trace.append(state.chi2)
+        state.components, gram, right = sweep(problem, state.coefficients, state.components, settings.solver, fixed)
+        state.coefficients, state.chi2 = solve_coefficients(
+            problem, gram, right, state.coefficients, state.components, settings.solver
+        )
+        state.record(state.chi2)
         if _is_converged(problem, state, before, settings, fixed):
             return
 
 
 def _extrapolated(problem: Problem, state: State, settings: Settings, fixed: int) -> None:
     """Alternate with extrapolation; a trial that raises χ² is dropped, and plain steps go on from the last pair."""
+    solver = settings.solver
     last_components, last_coefficients = state.components, state.coefficients
     ahead = state.coefficients
     extrapolation, strength, limit = 0.0, EXTRAPOLATION_START, 1.0
     for _ in range(settings.max_iter):
-        components = state.components.copy()
-        update_components(problem, ahead, components, settings.solver, fixed)
-        solved = components.copy()
-        _extrapolate(components, last_components, extrapolation)
-        coefficients = ahead.copy()
-        found = update_coefficients(problem, coefficients, components, settings.solver)
+        solved = np.empty_like(state.components) if extrapolation > 0 else None
+        move = partial(_extrapolate, last_components, extrapolation, solved)
+        components, gram, right = sweep(problem, ahead, state.components, solver, fixed, move)
+        coefficients, found = solve_coefficients(problem, gram, right, ahead, components, solver)
         before = state.chi2
+        state.record(min(found, before))
         if found > before and extrapolation > 0:
             limit, strength, extrapolation = strength, strength / EXTRAPOLATION_SHRINKAGE, 0.0
             ahead = state.coefficients
-            state.trace.append(before)
             continue
         if found > before:  # a plain step that does not descend: rounding is all that is left
             state.converged = _is_stationary(problem, state, settings, fixed)
             return
         state.components, state.coefficients, state.chi2 = components, coefficients, found
-        state.trace.append(found)
         if _is_converged(problem, state, before, settings, fixed):
             return
-        ahead = coefficients.copy()
-        _extrapolate(ahead, last_coefficients, strength)
-        last_components, last_coefficients = solved, coefficients
+        ahead = _moved(coefficients, last_coefficients, strength)
+        last_components, last_coefficients = components if solved is None else solved, coefficients
         extrapolation = strength
         strength = min(limit, strength * EXTRAPOLATION_GROWTH)
         limit = min(1.0, limit * EXTRAPOLATION_LIMIT_GROWTH)
 
 
-def _extrapolate(factor: FloatArray, last: FloatArray, strength: float) -> None:
-    """Move `factor` on by `strength` times its last step, and keep it at least 0; in place."""
-    if strength > 0:
-        factor += factor.dtype.type(strength) * (factor - last)
-        np.maximum(factor, 0, out=factor)
+def _moved(factor: FloatArray, last: FloatArray, strength: float) -> FloatArray:
+    """Return `factor` moved on by `strength` times its last step, and kept at least 0."""
+    out = factor - last
+    out *= factor.dtype.type(strength)
+    out += factor
+    return np.maximum(out, 0, out=out)
+
+
+def _extrapolate(
+    last: FloatArray, strength: float, solved: FloatArray | None, here: FloatArray, block: slice
+) -> FloatArray:
+    """Keep a block that was just solved in `solved`, and return where extrapolation moves it."""
+    if solved is None:
+        return here
+    solved[:, block] = here
+    return _moved(here, last[:, block], strength)
 
 
 def _is_converged(problem: Problem, state: State, before: float, settings: Settings, fixed: int) -> bool:
@@ -191,31 +214,62 @@ def kkt(problem: Problem, coefficients: FloatArray, components: FloatArray, fixe
     return gain / total if total > 0 else 0.0
 
 
-def update_components(
-    problem: Problem, coefficients: FloatArray, components: FloatArray, solver: str, fixed: int = 0
-) -> None:
-    """Improve all pixels of `components`, (k, p), in place, block by block; the first `fixed` rows stay."""
+def sweep(
+    problem: Problem,
+    coefficients: FloatArray,
+    components: FloatArray,
+    solver: str,
+    fixed: int = 0,
+    move: Callable[[FloatArray, slice], FloatArray] | None = None,
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Solve all pixels for given coefficients, and set up the observations' problems for what was found.
+
+    Each block of pixels is solved, moved and summed into the observations' problems while its data are in cache, so
+    that they are read from memory once.
+
+    Parameters
+    ----------
+    problem
+    coefficients : (k, n) array
+    components : (k, p) array
+        Start.
+    solver
+    fixed
+        The first so many components stay as they are.
+    move
+        Called with a block's new components, (k, m), and the block; returns what to take instead.
+
+    Returns
+    -------
+    components : (k, p) array
+    gram : (k (k + 1) / 2, n) array
+    right : (k, n) array
+    """
     products = pair_products(coefficients)
+    new = np.empty_like(components)
 
-    def update(block: slice) -> None:
+    def solve_block(block: slice) -> FloatArray:
+        here = components[:, block].copy()
         gram, right = problem.component_system(products, coefficients, block)
-        here = np.ascontiguousarray(components[:, block])
         _solve(gram, right, here, solver, fixed)
-        components[:, block] = here
+        if move is not None:
+            here = move(here, block)
+        new[:, block] = here
+        return here
 
-    deque(map_blocks(update, problem.blocks()), maxlen=0)
+    return new, *problem.solved_system(solve_block, len(components))
 
 
-def update_coefficients(problem: Problem, coefficients: FloatArray, components: FloatArray, solver: str) -> float:
-    """Improve all observations of `coefficients`, (k, n), in place, and return χ²."""
-    gram, right = problem.coefficient_system(components)
-    if problem.dtype == np.float64:
-        _solve(gram, right, coefficients, solver, 0)
-        return _chi2_from_system(problem, gram, right, coefficients)
-    double = coefficients.astype(np.float64)
+def solve_coefficients(
+    problem: Problem, gram: FloatArray, right: FloatArray, start: FloatArray, components: FloatArray, solver: str
+) -> tuple[FloatArray, float]:
+    """Return the coefficients that solve the observations' problems for `components`, from `start`; and χ²."""
+    double = start.astype(np.float64)
     _solve(gram, right, double, solver, 0)
-    coefficients[...] = double
-    return chi2(problem, coefficients, components)  # in single precision the difference above is mostly rounding
+    if problem.dtype == np.float64:
+        return double, _chi2_from_system(problem, gram, right, double)
+    single = double.astype(problem.dtype)
+    return single, chi2(problem, single, components)  # in single precision the difference above is mostly rounding
 
 
 def _chi2_from_system(problem: Problem, gram: FloatArray, right: FloatArray, solution: FloatArray) -> float:
@@ -240,6 +294,18 @@ def _solve(gram: FloatArray, right: FloatArray, solution: FloatArray, solver: st
         coordinate_descent(gram, right, solution, fixed, INNER_SWEEPS, INNER_TOLERANCE)
 
 
+def chi2_of_solution(
+    problem: Problem, gram: FloatArray, right: FloatArray, solution: FloatArray, components: FloatArray
+) -> FloatArray:
+    """Return each observation's χ², (n,): from the row problems, or from residuals where that loses digits."""
+    out = np.empty(right.shape[1])
+    quadratic_form(gram, right, solution, out)
+    out += problem.squares
+    if (out > CANCELLATION * problem.squares).all():
+        return out
+    return chi2_by_observation(problem, solution, components)
+
+
 def chi2(problem: Problem, coefficients: FloatArray, components: FloatArray) -> float:
     """Return ``Σ V (X − C B)²`` from the residuals, in the problem's units."""
     return float(chi2_by_observation(problem, coefficients, components).sum())
@@ -249,9 +315,8 @@ def chi2_by_observation(problem: Problem, coefficients: FloatArray, components: 
     """Return each observation's ``Σ_j V (X − C B)²``, (n,), in the problem's units."""
 
     def of_block(block: slice) -> FloatArray:
-        out = np.zeros(problem.shape[0])
-        model = coefficients.T @ components[:, block]
-        residual_chi2(problem.weights[:, block], problem.weighted[:, block], model, out)
-        return out
+        return problem.chi2_part(coefficients.T @ components[:, block], block)
 
-    return np.asarray(sum(map_blocks(of_block, problem.blocks())))
+    out = np.zeros(problem.shape[0])
+    take_blocks(of_block, problem.blocks(), partial(np.add, out, out=out))
+    return out

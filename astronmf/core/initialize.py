@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from astronmf._typing import FloatArray
+from astronmf.core.parallel import map_blocks
 from astronmf.core.problem import Problem
 from astronmf.kernels.objective import positive_energy
 
@@ -30,10 +31,14 @@ def new_component(problem: Problem, coefficients: FloatArray, components: FloatA
         Those already there; k may be 0.
     """
     n, p = problem.shape
-    energy = np.zeros(n)
-    for block in problem.blocks():
+
+    def positive_part(block: slice) -> FloatArray:
+        out = np.zeros(n)
         model = coefficients.T @ components[:, block]
-        positive_energy(problem.weights[:, block], problem.weighted[:, block], model, energy)
+        positive_energy(problem.weights_in(block), problem.weighted[:, block], model, out)
+        return out
+
+    energy = np.sum(map_blocks(positive_part, problem.blocks()), axis=0)
     coefficient = np.zeros(n, dtype=problem.dtype)
     coefficient[int(energy.argmax())] = 1.0
     pattern = np.zeros(p, dtype=problem.dtype)
@@ -46,14 +51,17 @@ def _rank_one_pass(
     problem: Problem, coefficients: FloatArray, components: FloatArray, coefficient: FloatArray, pattern: FloatArray
 ) -> FloatArray:
     """Fit the residual's best pattern for `coefficient` (written to `pattern`), then the coefficient for it."""
-    above = np.zeros(coefficient.size)
-    below = np.zeros(coefficient.size)
-    for block in problem.blocks():
-        weights = problem.weights[:, block]
-        residual = problem.weighted[:, block] - weights * (coefficients.T @ components[:, block])
-        pattern[block] = positive_ratio(coefficient @ residual, coefficient**2 @ weights)
-        above += residual @ pattern[block]
-        below += weights @ pattern[block] ** 2
+    power = coefficient**2
+
+    def of_block(block: slice) -> FloatArray:
+        weights = problem.weights_in(block)
+        residual = coefficients.T @ components[:, block]
+        residual *= weights
+        np.subtract(problem.weighted[:, block], residual, out=residual)
+        pattern[block] = positive_ratio(coefficient @ residual, power @ weights)
+        return np.array([residual @ pattern[block], weights @ pattern[block] ** 2])
+
+    above, below = np.sum(map_blocks(of_block, problem.blocks()), axis=0, dtype=np.float64)
     return positive_ratio(above, below).astype(problem.dtype)
 
 
@@ -70,5 +78,6 @@ def random_factors(problem: Problem, n_components: int, random_state: int | None
     n, p = problem.shape
     coefficients = generator.random((n_components, n))
     components = generator.random((n_components, p))
-    level = np.sqrt(problem.square_sum / max(float(problem.weights.sum(dtype=np.float64)), 1e-300) / n_components)
+    weight = sum(float(problem.weights_in(block).sum(dtype=np.float64)) for block in problem.blocks())
+    level = np.sqrt(problem.square_sum / max(weight, 1e-300) / n_components)
     return (coefficients * level).astype(problem.dtype), components.astype(problem.dtype)

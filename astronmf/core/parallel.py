@@ -1,21 +1,22 @@
-"""Threads: blocks are shared out among a few Python threads, each with single-threaded BLAS and compiled loops.
+"""Threads: a few Python threads take blocks in turn, each with single-threaded BLAS and compiled loops.
 
 Matrix products and kernels release the interpreter's lock. Letting BLAS or an OpenMP runtime spread each small product
 over the cores as well makes their threads wait for one another, which costs several times more than it gains.
-Results come back in the order of the blocks, so that sums have the same bits on any number of threads.
+Results are taken in the order of the blocks, so that sums have the same bits on any number of threads.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["map_blocks", "thread_count"]
+__all__ = ["map_blocks", "take_blocks", "thread_count"]
 
 Block = TypeVar("Block")
 Result = TypeVar("Result")
@@ -29,12 +30,68 @@ def thread_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def map_blocks(function: Callable[[Block], Result], blocks: Iterable[Block]) -> Iterator[Result]:
-    """Yield ``function(block)`` for each block, in their order, worked on by several threads."""
+def map_blocks(function: Callable[[Block], Result], blocks: Iterable[Block]) -> list[Result]:
+    """Return ``function(block)`` of each block, in their order, worked on by several threads."""
+    results: list[Result] = []
+    take_blocks(function, blocks, results.append)
+    return results
+
+
+def take_blocks(function: Callable[[Block], Result], blocks: Iterable[Block], take: Callable[[Result], Any]) -> None:
+    """Call ``take(function(block))`` for each block, in their order: the functions at once, `take` one at a time."""
     todo = list(blocks)
-    alone = len(todo) == 1 or thread_count() == 1
+    queue = _Queue(function, todo, take)
+    helpers = min(thread_count(), len(todo)) - 1
     with _controller().limit(limits=1, user_api="blas"):  # a product's bits depend on BLAS's threads
-        yield from map(function, todo) if alone else _executor(thread_count()).map(function, todo)
+        futures = [_executor(thread_count()).submit(queue.work) for _ in range(helpers)]
+        try:
+            queue.work()
+        finally:
+            queue.stop()
+            for future in futures:
+                future.result()
+
+
+class _Queue(Generic[Block, Result]):
+    """Blocks that threads take in turn, and results that wait for those before them."""
+
+    def __init__(
+        self, function: Callable[[Block], Result], blocks: Sequence[Block], take: Callable[[Result], Any]
+    ) -> None:
+        self.function = function
+        self.blocks = blocks
+        self.take = take
+        self.lock = threading.Lock()
+        self.next = 0
+        self.waiting: dict[int, Result] = {}
+        self.taken = 0
+
+    def work(self) -> None:
+        """Work on blocks until none is left."""
+        try:
+            while (index := self._claim()) is not None:
+                self._hand_in(index, self.function(self.blocks[index]))
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Let no more blocks be begun."""
+        self.next = len(self.blocks)
+
+    def _claim(self) -> int | None:
+        with self.lock:
+            if self.next >= len(self.blocks):
+                return None
+            self.next += 1
+            return self.next - 1
+
+    def _hand_in(self, index: int, result: Result) -> None:
+        with self.lock:
+            self.waiting[index] = result
+            while self.taken in self.waiting:
+                self.take(self.waiting.pop(self.taken))
+                self.taken += 1
 
 
 @cache

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,18 +11,22 @@ from numpy.typing import DTypeLike
 
 from astronmf._typing import BoolArray, FloatArray, IntArray
 from astronmf._validation import as_real_array, check_broadcast, check_not_negative, check_shape, fail
-from astronmf.core.parallel import map_blocks
+from astronmf.core.gaps import Gaps
+from astronmf.core.layout import Given, Survey, fill_general, fill_separable, separable_scales, survey, units
+from astronmf.core.parallel import take_blocks
 from astronmf.exceptions import MissingDataWarning, warn
 from astronmf.kernels import gram as gram_kernels
+from astronmf.kernels.objective import residual_chi2, square_sums
 
 __all__ = ["Problem"]
 
-# Entries of a block of pixels, times observations: about the size of a second-level cache in double precision.
-BLOCK_ENTRIES = 400_000
-SMALLEST_BLOCK = 256
+# Entries of a block of pixels, times observations: a block's data, weights and Gram matrices stay in cache.
+BLOCK_ENTRIES = 65_536
+SMALLEST_BLOCK = 512
 
-# Above this missing fraction a dense product of the mask costs less than subtracting the missing values.
-SPARSE_FRACTION = 0.02
+# Blocks start at whole vectors, and come in a multiple of this number, so that a few threads get equally many.
+VECTOR = 32
+SHARES = 4
 
 
 @dataclass(frozen=True)
@@ -32,36 +35,40 @@ class Problem:
 
     Made by `from_arrays`. Missing values have weight 0 and add nothing to any sum. Where the weights are
     ``V_ij = a_i b_j`` wherever a value is there at all, rows and columns are scaled by ``√a`` and ``√b``: what is
-    left has weights 0 and 1, so that pixels without a missing value share one Gram matrix.
+    left has weights 0 and 1. If few values are missing, all pixels share one Gram matrix but for the `gaps`, and no
+    weights are stored; if many are, what is stored is which values are valid.
 
     Attributes
     ----------
     weighted : (n, p) array
         ``V X`` (scaled), 0 where missing.
-    weights : (n, p) array
-        ``V`` (scaled), 0 where missing. For separable weights it is the mask of valid values.
-    complete : (p,) array of bool or None
-        For separable weights, the pixels that have no missing value; `None` for general weights.
+    weights : (n, p) array or None
+        ``V`` (scaled), 0 where missing; for separable weights, of bool, or `None` where `gaps` says it. `weights_in`
+        gives them as numbers.
+    gaps : Gaps or None
     row_scale : (n,) array
     column_scale : (p,) array
         The scaled data are ``X_ij row_scale_i column_scale_j``.
-    square_sum : float
-        ``Σ V X²`` of the scaled data.
+    squares : (n,) array
+        ``Σ_j V X²`` of the scaled data.
     chi2_unit : float
         χ² in the caller's units is this times χ² of the scaled problem. Data and general weights are brought near 1
         by powers of two, which is exact and keeps single precision clear of its limits.
-    n_valid : int
-        How many values take part.
+    counts : (n,) array of int
+        How many values of each observation take part.
+    supported : (p,) array of bool
+        Pixels that have a valid value.
     """
 
     weighted: FloatArray
-    weights: FloatArray
-    complete: BoolArray | None
+    weights: FloatArray | None
+    gaps: Gaps | None
     row_scale: FloatArray
     column_scale: FloatArray
-    square_sum: float
+    squares: FloatArray
     chi2_unit: float
-    n_valid: int
+    counts: IntArray
+    supported: BoolArray
 
     @classmethod
     def from_arrays(
@@ -102,40 +109,40 @@ class Problem:
         if data.size == 0:
             raise fail("X", "of at least one observation and one pixel", f"shape {data.shape}")
         kind = working_dtype(data, dtype)
-        given = np.ones((1, 1)) if weights is None else as_real_array("weights", weights)
-        given = check_broadcast("weights", given, data.shape)
-        check_not_negative("weights", given, "use 0 for a value that is missing")
-        valid = np.isfinite(given) & (given > 0)
-        if mask is not None:
-            valid &= ~check_broadcast("mask", np.asarray(mask, dtype=bool), data.shape)
-        finite = np.isfinite(data)
+        given = Given(data, _checked_weights(weights, data.shape), _checked_mask(mask, data.shape))
+        found = survey(given)
         if warn:
-            _warn_of_unexpected(int((valid & ~finite).sum()), data.size)
-        valid &= finite
-        if not valid.any():
+            _warn_of_unexpected(found.unexpected, data.size)
+        if not found.counts.any():
             raise fail("mask", "such that at least one value is left", f"0 valid values of {data.size}")
-        return cls._lay_out(data, given, valid, kind)
+        return cls._lay_out(given, found, kind)
 
     @classmethod
-    def _lay_out(cls, data: FloatArray, given: FloatArray, valid: BoolArray, kind: np.dtype[Any]) -> Problem:
+    def _lay_out(cls, given: Given, found: Survey, kind: np.dtype[Any]) -> Problem:
         """Store ``V`` and ``V X``, in units near 1, and scaled to weights of 0 and 1 where they are separable."""
-        scales = separable_scales(given, valid)
-        n, p = data.shape
-        rows, columns = scales or (np.ones(n), np.ones(p))
-        data_unit, weight_unit = _units(data, given, valid, rows if scales else None, columns)
-        weighted = np.zeros((n, p), dtype=kind)
-        weights = np.zeros((n, p), dtype=kind)
-        square_sum = 0.0
-        for i in range(n):  # row by row: no third array of this size
-            here = valid[i]
-            values = data[i, here] * (rows[i] / data_unit) * columns[here]
-            scale = np.float64(1.0) if scales else given[i, here] / weight_unit
-            square_sum += float(np.sum(scale * values**2))
-            weights[i, here] = scale
-            weighted[i, here] = values * scale
-        complete = np.asarray(valid.all(axis=0)) if scales else None
-        chi2_unit = weight_unit * data_unit**2
-        return cls(weighted, weights, complete, rows / data_unit, columns, square_sum, chi2_unit, int(valid.sum()))
+        n, p = given.data.shape
+        valid = found.valid
+        scales = separable_scales(given, valid, found.counts)
+        unit = data_unit, weight_unit = units(given, found, scales)
+        weighted = np.empty((n, p), dtype=kind)
+        weights, gaps = None, None
+        if scales is None:
+            weights = np.empty((n, p), dtype=kind)
+            squares = fill_general(given, valid, unit, weighted, weights)
+        else:
+            squares = fill_separable(given, valid, scales, data_unit, weighted)
+            gaps = Gaps.find(valid, kind)
+        return cls(
+            weighted,
+            valid if scales and gaps is None else weights,
+            gaps,
+            (scales.rows if scales else np.ones(n)) / data_unit,
+            scales.columns if scales else np.ones(p),
+            squares,
+            weight_unit * data_unit**2,
+            found.counts,
+            valid.any(axis=0),
+        )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -149,21 +156,39 @@ class Problem:
         return self.weighted.dtype
 
     @property
-    def observed(self) -> BoolArray:
-        """Which observations have a valid value: (n,) bool."""
-        return np.asarray(self.weights.any(axis=1))
+    def is_separable(self) -> bool:
+        """Whether what is left of the weights is 0 and 1."""
+        return self.weights is None or self.weights.dtype == bool
 
     @property
-    def supported(self) -> BoolArray:
-        """Which pixels have a valid value: (p,) bool."""
-        return np.asarray(self.weights.any(axis=0))
+    def square_sum(self) -> float:
+        """``Σ V X²`` of the scaled data."""
+        return float(self.squares.sum())
 
-    def blocks(self) -> Iterator[slice]:
-        """Yield slices of pixels whose share of the data stays in cache."""
+    @property
+    def n_valid(self) -> int:
+        """How many values take part."""
+        return int(self.counts.sum())
+
+    @property
+    def observed(self) -> BoolArray:
+        """Which observations have a valid value: (n,) bool."""
+        return np.asarray(self.counts > 0)
+
+    def blocks(self) -> list[slice]:
+        """Return slices of pixels whose share of the data stays in cache."""
         n, p = self.shape
         width = max(SMALLEST_BLOCK, BLOCK_ENTRIES // n)
-        for start in range(0, p, width):
-            yield slice(start, min(start + width, p))
+        count = SHARES * -(-p // (SHARES * width)) if p > width else 1
+        width = -(-p // (count * VECTOR)) * VECTOR
+        return [slice(start, min(start + width, p)) for start in range(0, p, width)]
+
+    def weights_in(self, block: slice) -> FloatArray:
+        """Return a block's weights as numbers, (n, m)."""
+        if self.gaps is not None:
+            return self.gaps.weights(self.shape[0], block, self.dtype)
+        here: FloatArray = self.weights[:, block]  # type: ignore[index]
+        return here.astype(self.dtype) if self.is_separable else here
 
     def component_system(
         self, products: FloatArray, coefficients: FloatArray, block: slice
@@ -183,19 +208,9 @@ class Problem:
         right : (k, m) array
         """
         right = coefficients @ self.weighted[:, block]
-        if self.complete is None:
-            return products @ self.weights[:, block], right
-        return self._shared_gram(products, block, self.complete[block]), right
-
-    def _shared_gram(self, products: FloatArray, block: slice, complete: BoolArray) -> FloatArray:
-        """Return one Gram matrix for all pixels, less what the missing values of the others would have added."""
-        whole: FloatArray = products.sum(axis=1, keepdims=True, dtype=np.float64).astype(self.dtype)
-        gaps = np.flatnonzero(~complete)
-        if gaps.size == 0:
-            return whole
-        gram = np.repeat(whole, block.stop - block.start, axis=1)
-        gram[:, gaps] = products @ self.weights[:, block][:, gaps]
-        return gram
+        if self.gaps is not None:
+            return self.gaps.component_gram(products, block), right
+        return products @ self.weights_in(block), right
 
     def coefficient_system(self, components: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return the packed Gram matrices and right-hand sides of all observations, components fixed.
@@ -211,44 +226,94 @@ class Problem:
         gram : (k (k + 1) / 2, n) array
         right : (k, n) array
         """
-        k, n = components.shape[0], self.shape[0]
-        gram = np.zeros((k * (k + 1) // 2, n))
-        right = np.zeros((k, n))
-        for block_gram, block_right in map_blocks(partial(self._block_system, components), self.blocks()):
-            gram += block_gram
-            right += block_right
+        return self.solved_system(lambda block: components[:, block], components.shape[0])
+
+    def solved_system(
+        self, components_of: Callable[[slice], FloatArray], n_components: int
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return the observations' row problems, as `coefficient_system`, for components that are found block by block.
+
+        Parameters
+        ----------
+        components_of
+            Returns a block's components, (k, m); called from several threads.
+        n_components
+        """
+        n = self.shape[0]
+        gram = np.zeros((n_components * (n_components + 1) // 2, n))
+        right = np.zeros((n_components, n))
+
+        def add(part: tuple[FloatArray, FloatArray]) -> None:
+            np.add(gram, part[0], out=gram)
+            np.add(right, part[1], out=right)
+
+        take_blocks(lambda block: self.coefficient_part(components_of(block), block), self.blocks(), add)
         return gram, right
 
-    def _block_system(self, components: FloatArray, block: slice) -> tuple[FloatArray, FloatArray]:
-        """Return a block's part of the observations' Gram matrices and right-hand sides."""
-        here = components[:, block]
-        return self._block_gram(pair_products(here), block), here @ self.weighted[:, block].T
+    def coefficient_part(self, components: FloatArray, block: slice) -> tuple[FloatArray, FloatArray]:
+        """Return what a block's components, (k, m), add to the observations' Gram matrices and right-hand sides.
 
-    def _block_gram(self, products: FloatArray, block: slice) -> FloatArray:
-        """Return a block's part of the observations' Gram matrices: shared over its complete pixels."""
-        if self.complete is None:
-            return np.asarray(products @ self.weights[:, block].T)
-        complete = self.complete[block]
-        if complete.all():
-            return np.asarray(products.sum(axis=1, keepdims=True, dtype=np.float64))
-        shared = products[:, complete].sum(axis=1, keepdims=True, dtype=np.float64)
-        return np.asarray(shared + products[:, ~complete] @ self.weights[:, block][:, ~complete].T)
+        The Gram matrices are (k (k + 1) / 2, n), or (k (k + 1) / 2, 1) where all observations share the block's part.
+        """
+        products = pair_products(components)
+        right = components @ self.weighted[:, block].T
+        if self.gaps is not None:
+            return self.gaps.coefficient_gram(products, self.shape[0], block), right
+        return products @ self.weights_in(block).T, right
 
-    def subset(self, pixels: IntArray) -> Problem:
-        """Return the problem of some pixels only (their indices)."""
-        weights = np.ascontiguousarray(self.weights[:, pixels])
-        weighted = np.ascontiguousarray(self.weighted[:, pixels])
-        there = np.asarray(weights > 0)
-        square_sum = float(np.sum(weighted[there].astype(np.float64) ** 2 / weights[there]))
-        complete = None if self.complete is None else self.complete[pixels]
-        return replace(
+    def chi2_part(self, model: FloatArray, block: slice) -> FloatArray:
+        """Return each observation's ``Σ_j V (X − M)²`` over a block's pixels, (n,).
+
+        Parameters
+        ----------
+        model : (n, m) array
+            ``C B`` of the block; overwritten.
+        block
+        """
+        out = np.zeros(self.shape[0])
+        if self.gaps is not None:
+            self.gaps.erase(model, block)
+        elif self.is_separable:
+            model *= self.weights[:, block]  # type: ignore[index]
+        else:
+            residual_chi2(self.weights_in(block), self.weighted[:, block], model, out)
+            return out
+        np.subtract(self.weighted[:, block], model, out=model)
+        square_sums(model, out)
+        return out
+
+    def power(self, block: slice) -> FloatArray:
+        """Return ``Σ_i V X²`` of a block's pixels, (m,)."""
+        return self._squares(block).sum(axis=0)
+
+    def _squares(self, block: slice) -> FloatArray:
+        """Return a block's ``V X²``, (n, m)."""
+        squares = np.square(self.weighted[:, block], dtype=np.float64)
+        if not self.is_separable:
+            weights = self.weights_in(block)
+            np.divide(squares, weights, out=squares, where=weights > 0)
+        return squares
+
+    def subset(self, pixels: IntArray, stands_for: FloatArray | None = None) -> Problem:
+        """Return the problem of some pixels only (their indices), each counted `stands_for` times."""
+        count = np.ones(pixels.size) if stands_for is None else stands_for
+        root = np.sqrt(count) if self.is_separable else np.ones(pixels.size)
+        factor = (root if self.is_separable else count).astype(self.dtype)
+        weights = None if self.weights is None else np.ascontiguousarray(self.weights[:, pixels])
+        gaps = None if self.gaps is None else self.gaps.subset(pixels)
+        part = replace(
             self,
-            weighted=weighted,
-            weights=weights,
-            complete=complete,
-            column_scale=self.column_scale[pixels],
-            square_sum=square_sum,
-            n_valid=int(there.sum()),
+            weighted=np.ascontiguousarray(self.weighted[:, pixels] * factor),
+            weights=weights if weights is None or self.is_separable else weights * factor,
+            gaps=gaps,
+            column_scale=self.column_scale[pixels] * root,
+            supported=self.supported[pixels],
+        )
+        whole = slice(0, pixels.size)
+        return replace(
+            part,
+            squares=part._squares(whole).sum(axis=1),
+            counts=np.count_nonzero(part.weights_in(whole), axis=1),
         )
 
 
@@ -273,61 +338,18 @@ def pair_products(factor: FloatArray) -> FloatArray:
     return out
 
 
-def separable_scales(weights: FloatArray, valid: BoolArray) -> tuple[FloatArray, FloatArray] | None:
-    """Return ``√a`` and ``√b`` if ``V_ij = a_i b_j`` for all valid values to rounding, else `None`.
-
-    Only weights with an observation that has every supported pixel can be seen to be separable; nothing is lost
-    otherwise but time.
-    """
-    n = weights.shape[0]
-    counts = valid.sum(axis=1)
-    fullest = int(counts.argmax())
-    if counts[fullest] < valid.any(axis=0).sum():
-        return _uniform_scales(weights, valid)
-    columns = np.where(valid[fullest], weights[fullest], 1.0).astype(np.float64)
-    rows = np.ones(n)
-    for i in range(n):
-        here = valid[i]
-        if here.any():
-            ratio = weights[i, here].astype(np.float64) / columns[here]
-            rows[i] = ratio[0]
-            if np.ptp(ratio) > 4e-15 * rows[i]:
-                return None
-    return np.sqrt(rows), np.sqrt(columns)
-
-
-def _uniform_scales(weights: FloatArray, valid: BoolArray) -> tuple[FloatArray, FloatArray] | None:
-    """Return the scales of weights that are all the same, else `None`."""
-    n, p = weights.shape
-    i = int(valid.any(axis=1).argmax())
-    common = weights[i, valid[i]][0]
-    if not all(bool(np.all(weights[row, valid[row]] == common)) for row in range(n)):
+def _checked_weights(weights: Any, shape: tuple[int, ...]) -> FloatArray | None:
+    """Return weights in the data's shape, or `None`."""
+    if weights is None:
         return None
-    return np.full(n, np.sqrt(float(common))), np.ones(p)
+    given = check_broadcast("weights", as_real_array("weights", weights), shape)
+    check_not_negative("weights", given, "use 0 for a value that is missing")
+    return given
 
 
-def _units(
-    data: FloatArray, weights: FloatArray, valid: BoolArray, rows: FloatArray | None, columns: FloatArray
-) -> tuple[float, float]:
-    """Return powers of two near the data's root mean square and near the mean weight (1 where rows are scaled)."""
-    squares = total = 0.0
-    for i in range(data.shape[0]):
-        here = valid[i]
-        values = data[i, here].astype(np.float64)
-        scale = weights[i, here].astype(np.float64) if rows is None else np.float64(1.0)
-        values *= 1.0 if rows is None else rows[i] * columns[here]
-        with np.errstate(over="ignore"):
-            squares += float(np.sum(scale * values**2))
-        total += float(np.sum(scale)) if rows is None else float(here.sum())
-    if not np.isfinite([squares, total]).all():
-        raise fail("X", "such that the sum of weights × X² is finite", f"values up to {np.abs(data[valid]).max():g}")
-    data_unit = _power_of_two(np.sqrt(squares / total))
-    return data_unit, 1.0 if rows is not None else _power_of_two(total / valid.sum())
-
-
-def _power_of_two(value: float) -> float:
-    """Return the power of two nearest to `value` on a logarithmic scale, 1 for 0."""
-    return float(2.0 ** np.round(np.log2(value))) if value > 0 else 1.0
+def _checked_mask(mask: Any, shape: tuple[int, ...]) -> BoolArray | None:
+    """Return a mask in the data's shape, or `None`."""
+    return None if mask is None else check_broadcast("mask", np.asarray(mask, dtype=bool), shape)
 
 
 def _warn_of_unexpected(count: int, size: int) -> None:

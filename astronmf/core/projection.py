@@ -37,7 +37,7 @@ def project(problem: Problem, components: FloatArray) -> Projection:
     solution = np.zeros((k, m))
     solved = np.zeros(m, dtype=bool)
     active_set(gram, right, solution, solved)
-    chi2 = alternating.chi2_by_observation(problem, solution, scaled)
+    chi2 = alternating.chi2_of_solution(problem, gram, right, solution, scaled)
     scale = problem.row_scale[:, None]
     curvature = unpack_gram(gram, k) * (problem.chi2_unit * scale**2)[:, :, None]
     coefficients = solution.T / scale
@@ -46,7 +46,7 @@ def project(problem: Problem, components: FloatArray) -> Projection:
         coefficients,
         active_set_covariance(curvature, solution.T > 0),
         chi2 * problem.chi2_unit,
-        np.asarray((problem.weights > 0).sum(axis=1)),
+        problem.counts,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from astronmf._typing import BoolArray, FloatArray
+from astronmf.core.parallel import map_blocks
 from astronmf.core.problem import Problem
 from astronmf.core.results import Factorization
 
@@ -13,10 +14,12 @@ __all__ = ["bayesian_information", "held_out_blocks", "held_out_chi2", "principa
 
 def total_variance(problem: Problem) -> float:
     """Return ``Σ V (X − x̄)²`` with ``x̄`` each pixel's weighted mean, in the problem's units."""
-    explained = 0.0
-    for block in problem.blocks():
+
+    def of_block(block: slice) -> float:
         mean, total = _mean_and_weight(problem, block)
-        explained += float(np.sum(mean**2 * total))
+        return float(np.sum(mean**2 * total))
+
+    explained = sum(map_blocks(of_block, problem.blocks()))
     return max(problem.square_sum - explained, 0.0)
 
 
@@ -24,7 +27,7 @@ def _mean_and_weight(problem: Problem, block: slice) -> tuple[FloatArray, FloatA
     """Return a block's weighted mean and summed weights; a scaled row is fitted as its scale times the mean."""
     scale = problem.row_scale
     above = scale @ problem.weighted[:, block].astype(np.float64)
-    below = scale**2 @ problem.weights[:, block].astype(np.float64)
+    below = scale**2 @ problem.weights_in(block).astype(np.float64)
     return np.divide(above, below, out=np.zeros_like(above), where=below > 0), below
 
 
@@ -45,7 +48,7 @@ def principal_component_curve(problem: Problem, n_components: int) -> FloatArray
     n = problem.shape[0]
     inner = np.zeros((n, n))
     for block in problem.blocks():
-        root = np.sqrt(problem.weights[:, block].astype(np.float64))
+        root = np.sqrt(problem.weights_in(block).astype(np.float64))
         mean, _ = _mean_and_weight(problem, block)
         whitened = np.divide(problem.weighted[:, block], root, out=np.zeros_like(root), where=root > 0)
         whitened -= root * np.outer(problem.row_scale, mean)

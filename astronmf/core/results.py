@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from astronmf._typing import BoolArray, FloatArray
+from astronmf.core.parallel import map_blocks
 from astronmf.core.problem import Problem
 
 __all__ = ["Factorization", "Projection", "Stage"]
@@ -41,6 +42,8 @@ class Stage:
         Wall-clock time of the stage.
     chi2_trace : tuple of float
         χ² after each iteration; it never rises.
+    seconds_trace : tuple of float
+        Seconds from the stage's beginning to each value of `chi2_trace`.
     """
 
     n_components: int
@@ -53,6 +56,7 @@ class Stage:
     converged: bool
     seconds: float
     chi2_trace: tuple[float, ...]
+    seconds_trace: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -153,10 +157,14 @@ def undetermined(problem: Problem, coefficients: FloatArray) -> BoolArray:
     power = coefficients.astype(np.float64) ** 2
     total = power.sum(axis=1, keepdims=True)
     out = np.empty((coefficients.shape[0], problem.shape[1]), dtype=bool)
-    for block in problem.blocks():
-        seen = power @ (problem.weights[:, block] > 0)
+
+    def of_block(block: slice) -> None:
+        seen = power @ (problem.weights_in(block) > 0)
         out[:, block] = (seen < SMALLEST_SHARE * total) & (total > 0)
-    return out | ~problem.supported
+
+    map_blocks(of_block, problem.blocks())
+    out |= ~problem.supported
+    return out
 
 
 def in_problem_units(

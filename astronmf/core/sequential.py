@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -13,12 +13,22 @@ from astronmf.core.alternating import Settings, State
 from astronmf.core.problem import Problem
 from astronmf.core.rank import total_variance
 from astronmf.core.results import Factorization, Stage, in_callers_units, undetermined
+from astronmf.core.sampling import Sample
 from astronmf.exceptions import ConvergenceWarning, warn
 
 __all__ = ["SequentialSettings", "build", "factorize"]
 
-POLISH_ITERATIONS = 3
 STARTING_ITERATIONS = 2
+
+# Pixels on which coefficients are learnt, where it is left to us: so many, and so many for each observation; and only
+# if that saves most of the work.
+SAMPLED_PIXELS = 3_000
+SAMPLED_RATIO = 10
+SMALLEST_SAVING = 5
+
+# How far the sample is taken: beyond that it learns its own noise.
+SAMPLE_TOLERANCE = 1e-5
+SAMPLE_ITERATIONS = 200
 
 
 @dataclass(frozen=True)
@@ -32,16 +42,16 @@ class SequentialSettings:
         first k components of any stage are those of stage k.
     new : {"residual", "random"}
         Where a new component starts: see `initialize`.
-    pixel_fraction : float or None
-        Learn the coefficients on this fraction of the pixels, chosen at random, then solve all pixels and polish
-        with a few full iterations a stage. `None`: all pixels throughout.
+    pixel_fraction : float, "auto" or None
+        Learn the coefficients on this fraction of the pixels, chosen at random, before going on with all of them.
+        "auto": where there are many more pixels than observations. `None`: all pixels throughout.
     random_state : int or None
         Seed of all that is random.
     """
 
     refit: str = "all"
     new: str = "residual"
-    pixel_fraction: float | None = None
+    pixel_fraction: float | str | None = "auto"
     random_state: int | None = 0
 
 
@@ -72,10 +82,9 @@ def build(
     -------
     Factorization
     """
-    builder = _Sampled(problem, settings, sequence) if sequence.pixel_fraction else _Whole(problem, settings, sequence)
-    if start is not None:
-        builder.state = State(*start, np.inf)
+    builder = _Builder(problem, settings, sequence, None if start is None else State(*start, np.inf))
     given = builder.state.coefficients.shape[0]
+    variance = total_variance(problem)
     stages: list[Stage] = []
     for k in range(max(given, 1), n_components + 1):
         began = perf_counter()
@@ -83,7 +92,7 @@ def build(
         unknown = undetermined(problem, builder.state.coefficients)
         if sequence.refit == "last" and stages:  # components that stay as they are stay so to the last NaN
             unknown[: k - 1] = np.isnan(stages[-1].components)
-        stages.append(_finish(problem, builder.state, unknown, perf_counter() - began))
+        stages.append(_finish(problem, builder.state, unknown, variance, began))
         progress(k, n_components, "components")
     return _collect(problem, stages, settings)
 
@@ -93,12 +102,18 @@ def factorize(
     coefficients: FloatArray,
     components: FloatArray,
     settings: Settings,
+    sequence: SequentialSettings | None = None,
     progress: Progress = no_progress,
 ) -> Factorization:
-    """Improve all components together from a start, (k, n) and (k, p): a factorization of fixed rank."""
+    """Improve all components together from a start, (k, n) and (k, p): a factorization of fixed rank.
+
+    Of `sequence`, what it says of the sample of pixels counts.
+    """
     began = perf_counter()
-    state = alternating.alternate(problem, coefficients, components, settings)
-    stage = _finish(problem, state, None, perf_counter() - began)
+    start = State(coefficients, components, np.inf)
+    builder = _Builder(problem, settings, sequence or SequentialSettings(), start)
+    builder.advance(grow=False)
+    stage = _finish(problem, builder.state, None, total_variance(problem), began)
     progress(1, 1, "components")
     return _collect(problem, [stage], settings)
 
@@ -106,65 +121,68 @@ def factorize(
 def start_by_residuals(problem: Problem, n_components: int, settings: Settings) -> tuple[FloatArray, FloatArray]:
     """Return a start for a joint factorization: a sequential build with a few iterations a stage."""
     brief = Settings(settings.solver, settings.tol, STARTING_ITERATIONS)
-    builder = _Whole(problem, brief, SequentialSettings())
+    builder = _Builder(problem, brief, SequentialSettings(pixel_fraction=None))
     for _ in range(n_components):
         builder.advance(grow=True)
     return builder.state.coefficients, builder.state.components
 
 
-class _Whole:
-    """A build on all pixels: the factors so far, and how to take them one stage on."""
+class _Builder:
+    """The factors so far, and how to take them one stage on.
 
-    def __init__(self, problem: Problem, settings: Settings, sequence: SequentialSettings) -> None:
+    With a sample of the pixels, the stage is first learnt on the sample. Coefficients are few and each pixel tells of
+    all of them, so that a small part of the pixels brings them nearly to where all pixels would, at a small part of
+    the cost.
+    """
+
+    def __init__(
+        self, problem: Problem, settings: Settings, sequence: SequentialSettings, start: State | None = None
+    ) -> None:
         self.problem = problem
         self.settings = settings
         self.sequence = sequence
-        self.state = _empty(problem)
+        self.state = _empty(problem) if start is None else start
+        self.sample = _sample(problem, settings, sequence)
 
     def advance(self, grow: bool) -> None:
         """Add a component (or refine those given at the start) and iterate."""
         coefficients, components = self.state.coefficients, self.state.components
-        if grow:
+        fixed = len(coefficients) if grow and self.sequence.refit == "last" else 0
+        if self.sample is not None:
+            coefficients, components = self._learn(self.sample, grow, fixed)
+        elif grow:
             coefficients, components = _with_new_component(self.problem, coefficients, components, self.sequence)
-        fixed = _fixed(coefficients, self.sequence) if grow else 0
         self.state = alternating.alternate(self.problem, coefficients, components, self.settings, fixed=fixed)
 
+    def _learn(self, sample: Sample, grow: bool, fixed: int) -> tuple[FloatArray, FloatArray]:
+        """Return the coefficients that the sample teaches, and components for all pixels to start from."""
+        coefficients, components = self.state.coefficients, sample.of(self.state.components)
+        if grow:
+            coefficients, components = _with_new_component(sample.problem, coefficients, components, self.sequence)
+        rough = replace(self.settings, tol=max(self.settings.tol, SAMPLE_TOLERANCE), max_iter=SAMPLE_ITERATIONS)
+        learnt = alternating.alternate(sample.problem, coefficients, components, rough, fixed=fixed)
+        start = np.zeros((len(coefficients), self.problem.shape[1]), dtype=self.problem.dtype)
+        start[: len(self.state.components)] = self.state.components
+        sample.put(learnt.components[fixed:], start[fixed:])
+        return learnt.coefficients, start
 
-class _Sampled:
-    """A build that learns its coefficients on a random sample of the pixels, and polishes on all of them."""
 
-    def __init__(self, problem: Problem, settings: Settings, sequence: SequentialSettings) -> None:
-        p = problem.shape[1]
-        count = min(p, int(np.ceil((sequence.pixel_fraction or 1.0) * p)))
-        generator = np.random.default_rng(sequence.random_state)
-        chosen = np.sort(generator.choice(p, count, replace=False))
-        self.sample = _Whole(problem.subset(chosen), settings, sequence)
-        self.problem = problem
-        self.sequence = sequence
-        self.polish = Settings(settings.solver, settings.tol, POLISH_ITERATIONS)
-        self.state = _empty(problem)
-
-    def advance(self, grow: bool) -> None:
-        """Take the sample one stage on, solve all pixels for its coefficients, and polish."""
-        self.sample.advance(grow)
-        coefficients = self.sample.state.coefficients
-        pixels = np.zeros((coefficients.shape[0], self.problem.shape[1]), dtype=self.problem.dtype)
-        pixels[:-1] = self.state.components
-        fixed = _fixed(coefficients, self.sequence)
-        alternating.update_components(self.problem, coefficients, pixels, self.polish.solver, fixed)
-        self.state = alternating.alternate(self.problem, coefficients, pixels, self.polish, fixed=fixed)
-        self.state.converged = self.sample.state.converged
+def _sample(problem: Problem, settings: Settings, sequence: SequentialSettings) -> Sample | None:
+    """Return the pixels on which coefficients are learnt first; `None` for all of them."""
+    n, p = problem.shape
+    fraction = sequence.pixel_fraction
+    if fraction is None or settings.solver == "mu":
+        return None
+    count = max(SAMPLED_PIXELS, SAMPLED_RATIO * n) if fraction == "auto" else float(fraction) * p
+    if fraction == "auto" and count * SMALLEST_SAVING > p:
+        return None
+    return Sample.draw(problem, int(np.ceil(count)), sequence.random_state)
 
 
 def _empty(problem: Problem) -> State:
     """Return factors of no components."""
     n, p = problem.shape
     return State(np.zeros((0, n), problem.dtype), np.zeros((0, p), problem.dtype), np.inf)
-
-
-def _fixed(coefficients: FloatArray, sequence: SequentialSettings) -> int:
-    """Return how many components stay as they are."""
-    return coefficients.shape[0] - 1 if sequence.refit == "last" else 0
 
 
 def _with_new_component(
@@ -179,10 +197,9 @@ def _with_new_component(
     return np.vstack([coefficients, coefficient]), np.vstack([components, pattern])
 
 
-def _finish(problem: Problem, state: State, unknown: BoolArray | None, seconds: float) -> Stage:
-    """Bring a state into the caller's units."""
+def _finish(problem: Problem, state: State, unknown: BoolArray | None, variance: float, began: float) -> Stage:
+    """Bring a state into the caller's units; its stage began at that time."""
     chi2 = alternating.chi2(problem, state.coefficients, state.components)
-    variance = total_variance(problem)
     coefficients, components = in_callers_units(problem, state.coefficients, state.components, unknown)
     return Stage(
         n_components=state.coefficients.shape[0],
@@ -193,8 +210,9 @@ def _finish(problem: Problem, state: State, unknown: BoolArray | None, seconds: 
         iterations=len(state.trace),
         kkt=state.kkt,
         converged=state.converged,
-        seconds=seconds,
+        seconds=perf_counter() - began,
         chi2_trace=tuple(value * problem.chi2_unit for value in state.trace),
+        seconds_trace=tuple(time - began for time in state.times),
     )
 
 

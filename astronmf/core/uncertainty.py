@@ -8,6 +8,9 @@ from astronmf._typing import BoolArray, FloatArray
 
 __all__ = ["active_set_covariance", "model_variance"]
 
+# Components whose Gram matrix, of unit diagonal, has a larger condition number depend on each other.
+LARGEST_CONDITION = 1e13
+
 
 def active_set_covariance(gram: FloatArray, active: BoolArray) -> FloatArray:
     """Return ``(B_A V B_Aᵀ)⁻¹`` of each observation, with zeros for coefficients at their bound.
@@ -24,21 +27,20 @@ def active_set_covariance(gram: FloatArray, active: BoolArray) -> FloatArray:
     (m, k, k) array
         NaN on the active set where its components depend on each other: the single errors are then unbounded.
     """
-    covariance = np.zeros(gram.shape)
-    for i, chosen in enumerate(active):
-        index = np.flatnonzero(chosen)
-        if index.size:
-            covariance[i][np.ix_(index, index)] = _inverse(gram[i][np.ix_(index, index)])
-    return covariance
-
-
-def _inverse(matrix: FloatArray) -> FloatArray:
-    """Invert a positive definite matrix scaled to unit diagonal first; NaN if it is singular to rounding."""
-    scale = 1.0 / np.sqrt(np.diagonal(matrix))
-    unit = matrix * np.outer(scale, scale)
-    if not np.isfinite(unit).all() or np.linalg.cond(unit) > 1e13:
-        return np.full(matrix.shape, np.nan)
-    return np.asarray(np.linalg.inv(unit) * np.outer(scale, scale))
+    k = gram.shape[1]
+    diagonal = np.arange(k)
+    size = gram[:, diagonal, diagonal]
+    scale = np.where(active, 1.0 / np.sqrt(np.where(active, size, 1.0)), 0.0)
+    unit = gram * scale[:, :, None] * scale[:, None, :]  # unit diagonal: rounding is measured in one unit
+    unit[:, diagonal, diagonal] = 1.0
+    usable = np.isfinite(unit).all(axis=(1, 2))
+    unit[~usable] = np.eye(k)
+    spread = np.linalg.eigvalsh(unit)
+    usable &= spread[:, 0] * LARGEST_CONDITION > spread[:, -1]
+    unit[~usable] = np.eye(k)
+    covariance = np.linalg.inv(unit) * scale[:, :, None] * scale[:, None, :]
+    both = active[:, :, None] & active[:, None, :]
+    return np.where(both, np.where(usable[:, None, None], covariance, np.nan), 0.0)
 
 
 def model_variance(components: FloatArray, covariance: FloatArray) -> FloatArray:

@@ -6,7 +6,7 @@ A symmetric ``k × k`` matrix is kept as its lower triangle, row by row: entry (
 
 from __future__ import annotations
 
-from astronmf._typing import FloatArray
+from astronmf._typing import FloatArray, IntArray
 from astronmf.kernels._jit import jit
 
 
@@ -35,3 +35,20 @@ def pair_products(factor: FloatArray, out: FloatArray) -> None:
             row = a * (a + 1) // 2 + b
             for i in range(m):
                 out[row, i] = factor[a, i] * factor[b, i]
+
+
+@jit
+def add_products(products: FloatArray, source: IntArray, target: IntArray, sign: FloatArray, out: FloatArray) -> None:
+    """Add ``sign[q] * products[:, source[q]]`` to ``out[:, target[q]]``, for each q in turn.
+
+    Parameters
+    ----------
+    products : (K, m) array
+    source, target : (q,) arrays of int
+    sign : (q,) array
+    out : (K, l) array
+        Added to.
+    """
+    for row in range(products.shape[0]):
+        for q in range(source.size):
+            out[row, target[q]] += sign[q] * products[row, source[q]]

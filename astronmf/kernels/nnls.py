@@ -9,19 +9,61 @@ from __future__ import annotations
 import numpy as np
 
 from astronmf._typing import BoolArray, FloatArray, IntArray
-from astronmf.kernels._jit import LANES, jit
-from astronmf.kernels.gram import packed
+from astronmf.kernels._jit import jit
+from astronmf.kernels._vector import lanes, load, positive, store, total
+
+
+@jit
+def _load_tile(source: FloatArray, start: int, width: int, tile: FloatArray) -> None:
+    """Copy `width` items of every row of `source` to a tile, whose rows are one vector long; the rest is 0.
+
+    A source of one column stands for all items.
+    """
+    rows, m = source.shape
+    flat = source.reshape(-1)
+    size = lanes(tile)
+    for row in range(rows):
+        if m > 1 and width == size:
+            store(tile, row * size, load(flat, row * m + start))
+        else:
+            for lane in range(size):
+                there = flat[row] if m == 1 else flat[row * m + start + min(lane, width - 1)]
+                tile[row * size + lane] = there if lane < width else 0 * there
+
+
+@jit
+def _sweep(gram: FloatArray, inverse: FloatArray, right: FloatArray, x: FloatArray, k: int, first: int) -> float:
+    """Go once through a tile's coordinates; return the gain, by how much its items' objectives fell together."""
+    size = lanes(x)
+    gain = load(x, 0) - load(x, 0)
+    for a in range(first, k):
+        row = a * (a + 1) // 2
+        slope = load(right, a * size)
+        other = gain - gain
+        for b in range(a):
+            slope = slope - load(gram, (row + b) * size) * load(x, b * size)
+        entry = row + a + a + 1
+        for b in range(a + 1, k):
+            other = other - load(gram, entry * size) * load(x, b * size)
+            entry += b + 1
+        slope = slope + other
+        old = load(x, a * size)
+        new = positive(slope * load(inverse, a * size))
+        step = new - old
+        gain = gain + step * (slope + slope - load(gram, (row + a) * size) * (old + new))
+        store(x, a * size, new)
+    return float(total(gain))
 
 
 @jit
 def coordinate_descent(
     gram: FloatArray, right: FloatArray, solution: FloatArray, first: int, sweeps: int, tolerance: float
-) -> None:
-    """Lower every item's objective by cyclic coordinate descent, in place.
+) -> int:
+    """Lower every item's objective by cyclic coordinate descent, in place; return how many sweeps all tiles took.
 
-    Coordinate a moves to ``max(0, x_a + (r − G x)_a / G_aa)``, the exact minimum along it (Cichocki & Phan 2009;
-    Gillis & Glineur 2012), so that no sweep ever raises the objective. A tile of items stops when a sweep brings
-    less than `tolerance` of what its first sweep brought.
+    Coordinate a moves to ``max(0, (r_a − Σ_{b≠a} G_ab x_b) / G_aa)``, the exact minimum along it (Cichocki & Phan
+    2009; Gillis & Glineur 2012), so that no sweep ever raises the objective. Items are taken in tiles of one vector;
+    a tile stops when a sweep brings less than `tolerance` of what its first sweep brought.
 
     Parameters
     ----------
@@ -39,43 +81,34 @@ def coordinate_descent(
         Relative size of the last sweep's gain at which a tile stops.
     """
     k, m = right.shape
-    stride = 0 if gram.shape[1] == 1 else 1
-    for tile in range((m + LANES - 1) // LANES):
-        start = tile * LANES
-        width = min(LANES, m - start)
-        matrix = np.empty((k * (k + 1) // 2, LANES), dtype=gram.dtype)
-        for entry in range(k * (k + 1) // 2):
-            for lane in range(width):
-                matrix[entry, lane] = gram[entry, stride * (start + lane)]
-        inverse = np.zeros((k, LANES), dtype=gram.dtype)
-        for a in range(k):
-            for lane in range(width):
-                diagonal = matrix[a * (a + 1) // 2 + a, lane]
-                if diagonal > 0:
-                    inverse[a, lane] = 1 / diagonal
-        slope = np.empty(LANES, dtype=gram.dtype)
+    size = lanes(right)
+    matrix = np.empty(k * (k + 1) // 2 * size, dtype=gram.dtype)
+    inverse = np.empty(k * size, dtype=gram.dtype)
+    constant = np.empty(k * size, dtype=gram.dtype)
+    x = np.empty(k * size, dtype=gram.dtype)
+    taken = 0
+    for start in range(0, m, size):
+        width = min(size, m - start)
+        if gram.shape[1] > 1 or start == 0:
+            _load_tile(gram, start, width if gram.shape[1] > 1 else size, matrix)
+            for a in range(k):
+                for lane in range(size):
+                    diagonal = matrix[(a * (a + 1) // 2 + a) * size + lane]
+                    inverse[a * size + lane] = 1 / diagonal if diagonal > 0 else 0 * diagonal
+        _load_tile(right, start, width, constant)
+        _load_tile(solution, start, width, x)
         first_gain = 0.0
         for sweep in range(sweeps):
-            gain = 0.0
-            for a in range(first, k):
-                own = a * (a + 1) // 2 + a
-                for lane in range(width):
-                    slope[lane] = right[a, start + lane]
-                for b in range(k):
-                    entry = packed(a, b)
-                    for lane in range(width):
-                        slope[lane] -= matrix[entry, lane] * solution[b, start + lane]
-                for lane in range(width):
-                    old = solution[a, start + lane]
-                    known = inverse[a, lane] > 0
-                    new = max(old + slope[lane] * inverse[a, lane], 0) if known else 0 * old
-                    solution[a, start + lane] = new
-                    step = new - old
-                    gain += step * (2 * slope[lane] - matrix[own, lane] * step)
+            gain = _sweep(matrix, inverse, constant, x, k, first)
+            taken += 1
             if sweep == 0:
                 first_gain = gain
             if gain <= tolerance * first_gain:
                 break
+        for a in range(first, k):
+            for lane in range(width):
+                solution[a, start + lane] = x[a * size + lane]
+    return taken
 
 
 @jit

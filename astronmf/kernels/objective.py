@@ -80,12 +80,25 @@ def residual_chi2(weights: FloatArray, weighted: FloatArray, model: FloatArray, 
         Added to.
     """
     n, m = weights.shape
+    one = weights.dtype.type(1)
     for i in range(n):
         total = 0.0
         for j in range(m):
-            if weights[i, j] > 0:
-                difference = float(weighted[i, j]) - float(weights[i, j]) * float(model[i, j])
-                total += difference * difference / weights[i, j]
+            weight = weights[i, j]
+            difference = weighted[i, j] - weight * model[i, j]
+            term = difference * difference / (weight if weight > 0 else one)
+            total += term if weight > 0 else 0 * weight
+        out[i] += total
+
+
+@jit
+def square_sums(values: FloatArray, out: FloatArray) -> None:
+    """Add the sum of squares of each row of `values`, (n, m), to `out`, (n,), in double precision."""
+    n, m = values.shape
+    for i in range(n):
+        total = 0.0
+        for j in range(m):
+            total += values[i, j] * values[i, j]
         out[i] += total
 
 

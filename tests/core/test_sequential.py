@@ -179,12 +179,13 @@ def test_random_starts_end_near_the_chi2_of_the_start_by_residuals(noisy):
         assert NMF(3, init="random", random_state=seed).fit(*noisy.inputs).chi2_ == pytest.approx(best, rel=0.02)
 
 
-def test_learning_on_a_tenth_of_the_pixels_ends_within_two_percent_of_the_whole_build():
+def test_learning_on_part_of_the_pixels_ends_where_the_whole_build_ends_after_fewer_iterations():
     data = helpers.simulate(40, 4000, 4, seed=25)
-    whole, sampled = (SequentialNMF(4, pixel_fraction=f).fit(*data.inputs) for f in (None, 0.1))
+    whole, sampled = (SequentialNMF(4, pixel_fraction=f).fit(*data.inputs) for f in (None, 0.2))
     assert list(sampled.history_["stage"]) == [1, 2, 3, 4]
-    assert (sampled.history_["iterations"] <= 3).all()
-    np.testing.assert_allclose(sampled.history_["chi2"], whole.history_["chi2"], rtol=0.02)
+    assert sampled.history_["converged"].all()
+    np.testing.assert_allclose(sampled.history_["chi2"], whole.history_["chi2"], rtol=1e-4)
+    assert sampled.history_["iterations"].sum() < whole.history_["iterations"].sum()
 
 
 # Function and class

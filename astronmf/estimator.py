@@ -14,6 +14,7 @@ from astronmf._inputs import Values, parts, unpack
 from astronmf._typing import BoolArray, FloatArray, Progress, no_progress
 from astronmf._validation import as_real_array, check_choice, check_integer, check_number, check_shape, fail
 from astronmf.core.alternating import Settings
+from astronmf.core.compilation import compile_kernels
 from astronmf.core.initialize import random_factors
 from astronmf.core.problem import Problem
 from astronmf.core.projection import project
@@ -74,6 +75,7 @@ class _Factorizer:
             found = f"{int((problem.weighted < 0).sum())} negative values; solver='cd' keeps and uses them"
             raise fail("X", "non-negative for solver='mu'", found)
         check_integer("n_components", self.n_components, 1, min(problem.shape))
+        compile_kernels(problem.dtype, self.progress or no_progress)
         factorization = self._run(problem, self._settings())
         self.shape_, self.unit_, self.factorization_ = values.data.shape[1:], values.unit, factorization
         return self

@@ -7,10 +7,11 @@ alternations (HER: Ang & Gillis 2019); ``solver="mu"`` is the multiplicative rul
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
+from typing import TypeAlias
 
 import numpy as np
 
@@ -35,11 +36,18 @@ EXTRAPOLATION_SHRINKAGE = 1.5
 # So many slow iterations in a row count as an end: extrapolation starts slowly, and once more after each restart.
 SLOW_ITERATIONS = 3
 
+# To this fraction of Σ V X², χ² from Gram matrices of single precision is uncertain.
+SINGLE_ROUNDING = 1e-7
+
 # Above this fraction of Σ V X², χ² from Gram matrices is good to nine digits.
 CANCELLATION = 1e-6
 
 # Below this fraction of Σ V X², χ² from Gram matrices is rounding error.
 ROUNDING = 1e-14
+
+
+# Packed Gram matrices and right-hand sides of a batch of row problems.
+System: TypeAlias = Sequence[FloatArray]
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,8 @@ class State:
     coefficients : (k, n) array
     components : (k, p) array
     chi2 : float
+    summed : bool
+        Whether χ² is summed from residuals; in single precision only.
     trace : list of float
     times : list of float
         When each value of the trace was reached, by `time.perf_counter`.
@@ -81,11 +91,17 @@ class State:
     coefficients: FloatArray
     components: FloatArray
     chi2: float
+    summed: bool = False
     trace: list[float] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     slow_iterations: int = 0
     kkt: float = float("nan")
     converged: bool = False
+
+    def correct(self, chi2: float) -> None:
+        """Put what was summed from residuals in the place of χ² from the row problems."""
+        self.trace = [chi2 if value == self.chi2 else value for value in self.trace]
+        self.chi2 = chi2
 
     def record(self, chi2: float) -> None:
         """Note χ² after an iteration."""
@@ -125,11 +141,12 @@ def alternate(
 def _multiplicative(problem: Problem, state: State, settings: Settings, fixed: int) -> None:
     """Iterate the multiplicative rule, components first, as Zhu (2016) does."""
     for _ in range(settings.max_iter):
-        before = state.chi2
-        state.components, gram, right = sweep(problem, state.coefficients, state.components, settings.solver, fixed)
-        state.coefficients, state.chi2 = solve_coefficients(
-            problem, gram, right, state.coefficients, state.components, settings.solver
+        components, *system = sweep(problem, state.coefficients, state.components, settings.solver, fixed)
+        coefficients, found = solve_coefficients(
+            problem, system, state.coefficients, components, state, settings.solver
         )
+        before = state.chi2
+        state.components, state.coefficients, state.chi2 = components, coefficients, found
         state.record(state.chi2)
         if _is_converged(problem, state, before, settings, fixed):
             return
@@ -144,8 +161,8 @@ def _extrapolated(problem: Problem, state: State, settings: Settings, fixed: int
     for _ in range(settings.max_iter):
         solved = np.empty_like(state.components) if extrapolation > 0 else None
         move = partial(_extrapolate, last_components, extrapolation, solved)
-        components, gram, right = sweep(problem, ahead, state.components, solver, fixed, move)
-        coefficients, found = solve_coefficients(problem, gram, right, ahead, components, solver)
+        components, *system = sweep(problem, ahead, state.components, solver, fixed, move)
+        coefficients, found = solve_coefficients(problem, system, ahead, components, state, solver)
         before = state.chi2
         state.record(min(found, before))
         if found > before and extrapolation > 0:
@@ -261,15 +278,26 @@ def sweep(
 
 
 def solve_coefficients(
-    problem: Problem, gram: FloatArray, right: FloatArray, start: FloatArray, components: FloatArray, solver: str
+    problem: Problem, system: System, start: FloatArray, components: FloatArray, state: State, solver: str
 ) -> tuple[FloatArray, float]:
-    """Return the coefficients that solve the observations' problems for `components`, from `start`; and χ²."""
+    """Return the coefficients that solve the observations' problems for `components`, from `start`; and their χ².
+
+    In single precision the row problems give χ² to some digits only. Unless it falls by more than those, it is summed
+    from the residuals, and so is that of `state`; and so are all that follow as soon as it moves by no more than those.
+    """
     double = start.astype(np.float64)
-    _solve(gram, right, double, solver, 0)
+    _solve(*system, double, solver, 0)
+    found = _chi2_from_system(problem, *system, double)
     if problem.dtype == np.float64:
-        return double, _chi2_from_system(problem, gram, right, double)
+        return double, found
     single = double.astype(problem.dtype)
-    return single, chi2(problem, single, components)  # in single precision the difference above is mostly rounding
+    rounding = SINGLE_ROUNDING * problem.square_sum
+    if state.chi2 - found > rounding and not state.summed:
+        return single, found
+    if not state.summed:
+        state.summed = abs(state.chi2 - found) <= rounding
+        state.correct(chi2(problem, state.coefficients, state.components))
+    return single, chi2(problem, single, components)
 
 
 def _chi2_from_system(problem: Problem, gram: FloatArray, right: FloatArray, solution: FloatArray) -> float:

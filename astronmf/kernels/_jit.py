@@ -13,7 +13,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 # with them the compiler deletes every test for NaN, and missing data would poison results in silence.
 FAST_MATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 
-# Items handled together: wide enough for several vector instructions in flight, small enough for the first cache.
+# Items handled together where the compiler finds the vectors itself.
 LANES = 32
 
 
@@ -30,3 +30,13 @@ def jit(function: Function) -> Function:
     except RuntimeError:  # neither this package's folder nor the user's can be written to
         compiled = numba.njit(**options)(function)
     return cast("Function", compiled)
+
+
+def compiles(kernel: Any, *arguments: Any) -> bool:
+    """Call a kernel, and return whether it had to be compiled for these arguments: it was not in the cache."""
+    if not hasattr(kernel, "stats"):  # compilation is turned off
+        kernel(*arguments)
+        return False
+    before = sum(kernel.stats.cache_misses.values())
+    kernel(*arguments)
+    return sum(kernel.stats.cache_misses.values()) > before

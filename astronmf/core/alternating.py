@@ -212,12 +212,14 @@ def _is_converged(problem: Problem, state: State, before: float, settings: Setti
 
 def _is_stationary(problem: Problem, state: State, settings: Settings, fixed: int) -> bool:
     """Measure `State.kkt` and return whether it is below the tolerance (or χ² is zero to rounding)."""
-    state.kkt = kkt(problem, state.coefficients, state.components, fixed)
+    state.kkt = kkt(problem, state.coefficients, state.components, fixed, state.chi2)
     return state.kkt <= settings.tol or state.chi2 <= ROUNDING * problem.square_sum
 
 
-def kkt(problem: Problem, coefficients: FloatArray, components: FloatArray, fixed: int = 0) -> float:
-    """Return what single-coordinate steps could still remove of χ², as a fraction of it."""
+def kkt(
+    problem: Problem, coefficients: FloatArray, components: FloatArray, fixed: int = 0, total: float | None = None
+) -> float:
+    """Return what single-coordinate steps could still remove of χ², as a fraction of it (`total`, where known)."""
     gram, right = problem.coefficient_system(components)
     gain = _gain(gram, right, coefficients.astype(np.float64), 0)
     products = pair_products(coefficients)
@@ -227,7 +229,7 @@ def kkt(problem: Problem, coefficients: FloatArray, components: FloatArray, fixe
         return _gain(gram, right, np.ascontiguousarray(components[:, block]), fixed)
 
     gain += sum(map_blocks(block_gain, problem.blocks()))
-    total = chi2(problem, coefficients, components)
+    total = chi2(problem, coefficients, components) if total is None else total
     return gain / total if total > 0 else 0.0
 
 

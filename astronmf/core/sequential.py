@@ -22,13 +22,16 @@ STARTING_ITERATIONS = 2
 
 # Pixels on which coefficients are learnt, where it is left to us: so many, and so many for each observation; and only
 # if that saves most of the work.
-SAMPLED_PIXELS = 3_000
+SAMPLED_PIXELS = 5_000
 SAMPLED_RATIO = 10
-SMALLEST_SAVING = 5
+SMALLEST_SAVING = 4
 
 # How far the sample is taken: beyond that it learns its own noise.
-SAMPLE_TOLERANCE = 1e-5
+SAMPLE_TOLERANCE = 1e-6
 SAMPLE_ITERATIONS = 200
+
+# A start that the sample improves by less than this fraction of χ² is better off without it.
+SMALLEST_LESSON = 0.01
 
 
 @dataclass(frozen=True)
@@ -146,21 +149,28 @@ class _Builder:
 
     def advance(self, grow: bool) -> None:
         """Add a component (or refine those given at the start) and iterate."""
-        coefficients, components = self.state.coefficients, self.state.components
-        fixed = len(coefficients) if grow and self.sequence.refit == "last" else 0
-        if self.sample is not None:
-            coefficients, components = self._learn(self.sample, grow, fixed)
-        elif grow:
-            coefficients, components = _with_new_component(self.problem, coefficients, components, self.sequence)
-        self.state = alternating.alternate(self.problem, coefficients, components, self.settings, fixed=fixed)
+        given = self.state
+        fixed = len(given.coefficients) if grow and self.sequence.refit == "last" else 0
+        learnt = None if self.sample is None else self._learn(self.sample, grow, fixed)
+        if learnt is not None:
+            self.state = alternating.alternate(self.problem, *learnt, self.settings, fixed=fixed)
+        if learnt is None or self.state.chi2 > given.chi2:  # a stage never ends above the one before it
+            start = given.coefficients, given.components
+            start = _with_new_component(self.problem, *start, self.sequence) if grow else start
+            self.state = alternating.alternate(self.problem, *start, self.settings, fixed=fixed)
 
-    def _learn(self, sample: Sample, grow: bool, fixed: int) -> tuple[FloatArray, FloatArray]:
-        """Return the coefficients that the sample teaches, and components for all pixels to start from."""
+    def _learn(self, sample: Sample, grow: bool, fixed: int) -> tuple[FloatArray, FloatArray] | None:
+        """Return the coefficients that the sample teaches, and components for all pixels to start from.
+
+        `None` if it has little to teach: a good start that was given would be spoilt by the sample's own noise.
+        """
         coefficients, components = self.state.coefficients, sample.of(self.state.components)
         if grow:
             coefficients, components = _with_new_component(sample.problem, coefficients, components, self.sequence)
         rough = replace(self.settings, tol=max(self.settings.tol, SAMPLE_TOLERANCE), max_iter=SAMPLE_ITERATIONS)
         learnt = alternating.alternate(sample.problem, coefficients, components, rough, fixed=fixed)
+        if not grow and learnt.chi2 > (1 - SMALLEST_LESSON) * learnt.trace[0]:
+            return None
         start = np.zeros((len(coefficients), self.problem.shape[1]), dtype=self.problem.dtype)
         start[: len(self.state.components)] = self.state.components
         sample.put(learnt.components[fixed:], start[fixed:])

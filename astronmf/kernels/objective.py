@@ -5,8 +5,10 @@ Each item's share is written out and summed by the caller, so that a sum has the
 
 from __future__ import annotations
 
+import numpy as np
+
 from astronmf._typing import FloatArray
-from astronmf.kernels._jit import jit
+from astronmf.kernels._jit import LANES, jit
 from astronmf.kernels.gram import packed
 
 
@@ -51,19 +53,22 @@ def coordinate_gain(gram: FloatArray, right: FloatArray, solution: FloatArray, f
     """
     k, m = right.shape
     stride = 0 if gram.shape[1] == 1 else 1
-    for item in range(m):
-        column = stride * item
-        gain = 0.0
+    slope = np.empty(LANES)
+    for start in range(0, m, LANES):
+        width = min(LANES, m - start)
+        for lane in range(width):
+            out[start + lane] = 0.0
         for a in range(first, k):
-            own = gram[a * (a + 1) // 2 + a, column]
-            slope = float(right[a, item])
+            for lane in range(width):
+                slope[lane] = right[a, start + lane]
             for b in range(k):
                 entry = packed(a, b)
-                slope -= gram[entry, column] * solution[b, item]
-            if own > 0:
-                step = max(slope / own, -solution[a, item])
-                gain += step * (2.0 * slope - own * step)
-        out[item] = gain
+                for lane in range(width):
+                    slope[lane] -= gram[entry, stride * (start + lane)] * solution[b, start + lane]
+            for lane in range(width):
+                own = float(gram[a * (a + 1) // 2 + a, stride * (start + lane)])
+                step = max(slope[lane] / own, -float(solution[a, start + lane])) if own > 0 else 0.0
+                out[start + lane] += step * (2.0 * slope[lane] - own * step)
 
 
 @jit

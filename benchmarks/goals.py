@@ -63,7 +63,9 @@ def _builds(results: Results) -> Iterator[Goal]:
         yield Goal(what, f"≥ {SEQUENTIAL:g}, χ² lower at every stage", f"{number(stages.ratio)}, {lower}", met)
     if (target := results.target) is not None:
         met = target.ratio >= TARGET_STEP
-        yield Goal("(f) Target step: NonnegMFPy ÷ astronmf", f"≥ {TARGET_STEP:g}", f"{number(target.ratio)}", met)
+        yield Goal(
+            "(f) Target step: NonnegMFPy `H_only` ÷ astronmf", f"≥ {TARGET_STEP:g}", f"{number(target.ratio)}", met
+        )
 
 
 def _costs(results: Results) -> Iterator[Goal]:

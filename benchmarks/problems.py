@@ -180,15 +180,15 @@ def _spectra(scale: float) -> Problem:
 
 def _uniform(scale: float) -> Problem:
     data = uniform(n_pixels=max(400, round(40_000 * scale)))
-    return Problem("", "Uniform weights, nothing missing", data, None, None, 10, 30.0)
+    return Problem("", "Uniform weights, nothing missing", data, None, None, 10, 20.0)
 
 
 Maker = Callable[[float], Problem]
 
 MAKERS: dict[str, Maker] = {
-    "a": _coronagraph("Coronagraph library", 5, budget=75.0),
-    "b": _coronagraph("Coronagraph library", 20, budget=40.0),
+    "a": _coronagraph("Coronagraph library", 5, budget=45.0),
+    "b": _coronagraph("Coronagraph library", 20, budget=25.0),
     "c": _spectra,
     "d": _uniform,
-    "e": _coronagraph("Large library", 20, budget=40.0, n_frames=400, n_pixels=90_000),
+    "e": _coronagraph("Large library", 20, budget=30.0, n_frames=400, n_pixels=90_000),
 }

@@ -23,7 +23,7 @@ UNHURRIED_TOLERANCE = 1e-9
 UNHURRIED_CHUNK = 100
 MOST_ITERATIONS = 3000
 PACE_ITERATIONS = 10
-UNHURRIED_BUDGETS = 3
+UNHURRIED_SECONDS = 60.0
 
 
 def say(message: str) -> None:
@@ -91,7 +91,7 @@ def run_unhurried(problem: Problem) -> Run:
     """Return a long run of ours, in chunks so that it ends in time; each goes on from the factors of the one before."""
     factors, looks, iterations, stopped = problem.start, [], 0, False
     options = {"tol": UNHURRIED_TOLERANCE, "max_iter": UNHURRIED_CHUNK}
-    began, limit = perf_counter(), UNHURRIED_BUDGETS * problem.budget
+    began, limit = perf_counter(), min(UNHURRIED_SECONDS, 3 * problem.budget)
     while not stopped and iterations < MOST_ITERATIONS and perf_counter() - began < limit:
         estimator = astronmf.NMF(problem.n_components, init=factors, **options)
         systems.fit_quietly(estimator, problem)

@@ -161,25 +161,38 @@ class Build:
 
 @dataclass(frozen=True)
 class Stages:
-    """Sequential builds of two systems, all rounds."""
+    """Sequential builds of two systems, all rounds; `tol` is that of ours and of ours by default."""
 
     n_valid: int
-    tol: float
+    tol: tuple[float, float]
     ours: list[Build]
+    default: list[Build]
     peer: list[Build]
     orientation: str
 
     @property
     def ratio(self) -> float:
         """The peer's total time over ours, medians."""
-        return median(b.seconds[-1] for b in self.peer) / median(b.seconds[-1] for b in self.ours)
+        return self._total(self.peer) / self._total(self.ours)
+
+    @property
+    def default_ratio(self) -> float:
+        """The peer's total time over ours by default, medians."""
+        return self._total(self.peer) / self._total(self.default)
 
     @property
     def lower_everywhere(self) -> bool:
         """Whether our χ² is lower after every stage of every round."""
+        return self._lower(self.ours) and self._lower(self.default)
+
+    @staticmethod
+    def _total(builds: list[Build]) -> float:
+        return median(build.seconds[-1] for build in builds)
+
+    def _lower(self, ours: list[Build]) -> bool:
         return all(
-            max(build.chi2[stage] for build in self.ours) <= min(build.chi2[stage] for build in self.peer)
-            for stage in range(len(self.ours[0].chi2))
+            max(build.chi2[stage] for build in ours) <= min(build.chi2[stage] for build in self.peer)
+            for stage in range(len(ours[0].chi2))
         )
 
 
@@ -192,6 +205,7 @@ class Target:
     n_valid: int
     ours: list[float]
     peer: list[float]
+    h_only: list[float]
     chi2_ours: float
     chi2_peer: float
     iterations: int
@@ -199,8 +213,8 @@ class Target:
 
     @property
     def ratio(self) -> float:
-        """The peer's time over ours, medians."""
-        return median(self.peer) / median(self.ours)
+        """The time of the peer's `H_only` over ours, medians."""
+        return median(self.h_only) / median(self.ours)
 
 
 @dataclass(frozen=True)
@@ -298,7 +312,8 @@ def load(path: Path) -> Results:
     stages, target, startup = raw["stages"], raw["target"], raw["startup"]
     parts = {
         "races": [_race(race) for race in raw["races"]],
-        "stages": stages and Stages(**stages | {who: [Build(**b) for b in stages[who]] for who in ("ours", "peer")}),
+        "stages": stages
+        and Stages(**stages | {who: [Build(**b) for b in stages[who]] for who in ("ours", "default", "peer")}),
         "target": target and Target(**target),
         "sweeps": [Sweep(**sweep) for sweep in raw["sweeps"]],
         "memory": [Memory(**memory) for memory in raw["memory"]],

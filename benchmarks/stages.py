@@ -18,26 +18,31 @@ from benchmarks.results import Build, Stages
 N_COMPONENTS = 10
 SEED = 2
 
+# That of NonnegMFPy, and of astronmf's command line.
+TOLERANCE = 1e-5
+
 
 def compare(problem: Problem, rounds: int) -> Stages:
-    """Return the builds of both systems, in turn, round by round, each with its defaults."""
+    """Return the builds of both systems, round by round, at one tolerance; and ours at its own default."""
     say(f"(s) Sequential build of {N_COMPONENTS} components: {problem.data.shape}")
     tiny = problem.tiny()
-    _ours(tiny, 2)
+    _ours(tiny, 2, TOLERANCE)
     _peer(tiny, 2, systems.TRANSPOSED)
     orientation = systems.faster_orientation(problem)
-    ours, peer = [], []
+    default = astronmf.SequentialNMF().tol
+    ours, tighter, peer = [], [], []
     for number in range(rounds):
-        ours.append(_ours(problem, N_COMPONENTS))
+        ours.append(_ours(problem, N_COMPONENTS, TOLERANCE))
+        tighter.append(_ours(problem, N_COMPONENTS, default))
         say(f"    round {number + 1}, astronmf: {ours[-1].seconds[-1]:.2f} s")
         peer.append(_peer(problem, N_COMPONENTS, orientation))
         say(f"    round {number + 1}, NonnegMFPy: {peer[-1].seconds[-1]:.2f} s")
-    return Stages(problem.n_valid, astronmf.SequentialNMF().tol, ours, peer, orientation)
+    return Stages(problem.n_valid, (TOLERANCE, default), ours, tighter, peer, orientation)
 
 
-def _ours(problem: Problem, n_components: int) -> Build:
-    """Build with the defaults; what is outside of the stages is counted before the first."""
-    estimator = astronmf.SequentialNMF(n_components)
+def _ours(problem: Problem, n_components: int, tol: float) -> Build:
+    """Build to a tolerance; what is outside of the stages is counted before the first."""
+    estimator = astronmf.SequentialNMF(n_components, tol=tol)
     began = perf_counter()
     systems.fit_quietly(estimator, problem)
     seconds = perf_counter() - began

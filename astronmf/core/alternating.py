@@ -7,7 +7,7 @@ alternations (HER: Ang & Gillis 2019); ``solver="mu"`` is the multiplicative rul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -47,7 +47,7 @@ ROUNDING = 1e-14
 
 
 # Packed Gram matrices and right-hand sides of a batch of row problems.
-System: TypeAlias = Sequence[FloatArray]
+System: TypeAlias = tuple[FloatArray, FloatArray]
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def alternate(
 def _multiplicative(problem: Problem, state: State, settings: Settings, fixed: int) -> None:
     """Iterate the multiplicative rule, components first, as Zhu (2016) does."""
     for _ in range(settings.max_iter):
-        components, *system = sweep(problem, state.coefficients, state.components, settings.solver, fixed)
+        components, system = sweep(problem, state.coefficients, state.components, settings.solver, fixed)
         coefficients, found = solve_coefficients(
             problem, system, state.coefficients, components, state, settings.solver
         )
@@ -161,7 +161,7 @@ def _extrapolated(problem: Problem, state: State, settings: Settings, fixed: int
     for _ in range(settings.max_iter):
         solved = np.empty_like(state.components) if extrapolation > 0 else None
         move = partial(_extrapolate, last_components, extrapolation, solved)
-        components, *system = sweep(problem, ahead, state.components, solver, fixed, move)
+        components, system = sweep(problem, ahead, state.components, solver, fixed, move)
         coefficients, found = solve_coefficients(problem, system, ahead, components, state, solver)
         before = state.chi2
         state.record(min(found, before))
@@ -240,7 +240,7 @@ def sweep(
     solver: str,
     fixed: int = 0,
     move: Callable[[FloatArray, slice], FloatArray] | None = None,
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+) -> tuple[FloatArray, System]:
     """Solve all pixels for given coefficients, and set up the observations' problems for what was found.
 
     Each block of pixels is solved, moved and summed into the observations' problems while its data are in cache, so
@@ -261,8 +261,8 @@ def sweep(
     Returns
     -------
     components : (k, p) array
-    gram : (k (k + 1) / 2, n) array
-    right : (k, n) array
+    system : ((k (k + 1) / 2, n) array, (k, n) array)
+        Gram matrices and right-hand sides of the observations.
     """
     products = pair_products(coefficients)
     new = np.empty_like(components)
@@ -276,7 +276,7 @@ def sweep(
         new[:, block] = here
         return here
 
-    return new, *problem.solved_system(solve_block, len(components))
+    return new, problem.solved_system(solve_block, len(components))
 
 
 def solve_coefficients(

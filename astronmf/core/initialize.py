@@ -61,7 +61,7 @@ def _rank_one_pass(
         pattern[block] = positive_ratio(coefficient @ residual, power @ weights)
         return np.array([residual @ pattern[block], weights @ pattern[block] ** 2])
 
-    above, below = np.sum(map_blocks(of_block, problem.blocks()), axis=0, dtype=np.float64)
+    above, below = np.asarray(map_blocks(of_block, problem.blocks()), dtype=np.float64).sum(axis=0)
     return positive_ratio(above, below).astype(problem.dtype)
 
 

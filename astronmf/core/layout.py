@@ -176,7 +176,7 @@ def fill_separable(
         values = _scaled(given, valid, scales, rows)
         values *= 1.0 / data_unit
         weighted[rows] = values
-        return np.einsum("ij,ij->i", values, values)
+        return np.asarray(np.einsum("ij,ij->i", values, values))
 
     return np.concatenate(given.over_observations(of_rows))
 

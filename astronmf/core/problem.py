@@ -61,7 +61,7 @@ class Problem:
     """
 
     weighted: FloatArray
-    weights: FloatArray | None
+    weights: FloatArray | BoolArray | None
     gaps: Gaps | None
     row_scale: FloatArray
     column_scale: FloatArray
@@ -141,7 +141,7 @@ class Problem:
             squares,
             weight_unit * data_unit**2,
             found.counts,
-            valid.any(axis=0),
+            np.asarray(valid.any(axis=0)),
         )
 
     @property
@@ -187,8 +187,7 @@ class Problem:
         """Return a block's weights as numbers, (n, m)."""
         if self.gaps is not None:
             return self.gaps.weights(self.shape[0], block, self.dtype)
-        here: FloatArray = self.weights[:, block]  # type: ignore[index]
-        return here.astype(self.dtype) if self.is_separable else here
+        return np.asarray(self.weights)[:, block].astype(self.dtype, copy=False)
 
     def component_system(
         self, products: FloatArray, coefficients: FloatArray, block: slice
@@ -284,7 +283,7 @@ class Problem:
 
     def power(self, block: slice) -> FloatArray:
         """Return ``Σ_i V X²`` of a block's pixels, (m,)."""
-        return self._squares(block).sum(axis=0)
+        return np.asarray(self._squares(block).sum(axis=0))
 
     def _squares(self, block: slice) -> FloatArray:
         """Return a block's ``V X²``, (n, m)."""
@@ -299,7 +298,7 @@ class Problem:
         count = np.ones(pixels.size) if stands_for is None else stands_for
         root = np.sqrt(count) if self.is_separable else np.ones(pixels.size)
         factor = (root if self.is_separable else count).astype(self.dtype)
-        weights = None if self.weights is None else np.ascontiguousarray(self.weights[:, pixels])
+        weights: Any = None if self.weights is None else np.ascontiguousarray(self.weights[:, pixels])
         gaps = None if self.gaps is None else self.gaps.subset(pixels)
         part = replace(
             self,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from astronmf._typing import BoolArray, FloatArray
+from astronmf._typing import BoolArray, FloatArray, IntArray
 from astronmf.core.parallel import map_blocks
 from astronmf.core.problem import Problem
 
@@ -114,7 +114,7 @@ class Projection:
     coefficients: FloatArray
     covariance: FloatArray
     chi2: FloatArray
-    n_valid: FloatArray
+    n_valid: IntArray
 
     @property
     def active(self) -> BoolArray:

@@ -39,4 +39,4 @@ def compiles(kernel: Any, *arguments: Any) -> bool:
         return False
     before = sum(kernel.stats.cache_misses.values())
     kernel(*arguments)
-    return sum(kernel.stats.cache_misses.values()) > before
+    return bool(sum(kernel.stats.cache_misses.values()) > before)

@@ -26,7 +26,7 @@ VECTOR_BYTES = 128
 FLAGS = ("nsz", "contract", "reassoc")
 
 
-class Vector(types.Type):  # type: ignore[misc]
+class Vector(types.Type):
     """The compiler's type of a vector of floats."""
 
     def __init__(self, dtype: Any) -> None:
@@ -36,7 +36,7 @@ class Vector(types.Type):  # type: ignore[misc]
 
 
 @register_model(Vector)
-class _VectorModel(models.PrimitiveModel):  # type: ignore[misc]
+class _VectorModel(models.PrimitiveModel):
     """How a vector is passed around: as one."""
 
     def __init__(self, manager: Any, kind: Vector) -> None:
@@ -75,7 +75,7 @@ def _pointer(context: Any, builder: Any, kind: Any, array: Any, start: Any, vect
     return builder.bitcast(builder.gep(data, [start]), vector.as_pointer())
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _load(_: Any, array: Any, start: Any) -> Any:
     kind = Vector(array.dtype)
 
@@ -87,7 +87,7 @@ def _load(_: Any, array: Any, start: Any) -> Any:
     return kind(array, types.intp), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _store(_: Any, array: Any, start: Any, vector: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         address = _pointer(context, builder, signature.args[0], *arguments[:2], arguments[2].type)
@@ -97,7 +97,7 @@ def _store(_: Any, array: Any, start: Any, vector: Any) -> Any:
     return types.void(array, types.intp, vector), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _positive(_: Any, vector: Any) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         zero = ir.Constant(arguments[0].type, None)
@@ -106,7 +106,7 @@ def _positive(_: Any, vector: Any) -> Any:
     return vector(vector), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _total(_: Any, vector: Any) -> Any:
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         items = [builder.extract_element(arguments[0], ir.Constant(ir.IntType(32), i)) for i in range(vector.lanes)]
@@ -120,7 +120,7 @@ def _total(_: Any, vector: Any) -> Any:
 def _arithmetic(instruction: str) -> Any:
     """Return an intrinsic that combines two vectors item by item."""
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def combine(_: Any, one: Any, other: Any) -> Any:
         def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
             return getattr(builder, instruction)(*arguments, flags=FLAGS)
@@ -133,42 +133,42 @@ def _arithmetic(instruction: str) -> Any:
 _add, _subtract, _multiply = (_arithmetic(instruction) for instruction in ("fadd", "fsub", "fmul"))
 
 
-@overload(lanes, strict=False)  # type: ignore[untyped-decorator]
+@overload(lanes, strict=False)
 def _lanes_compiled(array: Any) -> Any:
     count = Vector(array.dtype).lanes
-    return lambda array: count  # noqa: ARG005
+    return lambda array: count
 
 
-@overload(load, strict=False)  # type: ignore[untyped-decorator]
-def _load_compiled(array: Any, start: Any) -> Any:  # noqa: ARG001
+@overload(load, strict=False)
+def _load_compiled(array: Any, start: Any) -> Any:
     return lambda array, start: _load(array, start)
 
 
-@overload(store, strict=False)  # type: ignore[untyped-decorator]
-def _store_compiled(array: Any, start: Any, vector: Any) -> Any:  # noqa: ARG001
+@overload(store, strict=False)
+def _store_compiled(array: Any, start: Any, vector: Any) -> Any:
     return lambda array, start, vector: _store(array, start, vector)
 
 
-@overload(positive, strict=False)  # type: ignore[untyped-decorator]
-def _positive_compiled(vector: Any) -> Any:  # noqa: ARG001
+@overload(positive, strict=False)
+def _positive_compiled(vector: Any) -> Any:
     return lambda vector: _positive(vector)
 
 
-@overload(total, strict=False)  # type: ignore[untyped-decorator]
-def _total_compiled(vector: Any) -> Any:  # noqa: ARG001
+@overload(total, strict=False)
+def _total_compiled(vector: Any) -> Any:
     return lambda vector: _total(vector)
 
 
-@overload(operator.add, strict=False)  # type: ignore[untyped-decorator]
+@overload(operator.add, strict=False)
 def _add_compiled(one: Any, other: Any) -> Any:
     return (lambda one, other: _add(one, other)) if isinstance(one, Vector) and one == other else None
 
 
-@overload(operator.sub, strict=False)  # type: ignore[untyped-decorator]
+@overload(operator.sub, strict=False)
 def _subtract_compiled(one: Any, other: Any) -> Any:
     return (lambda one, other: _subtract(one, other)) if isinstance(one, Vector) and one == other else None
 
 
-@overload(operator.mul, strict=False)  # type: ignore[untyped-decorator]
+@overload(operator.mul, strict=False)
 def _multiply_compiled(one: Any, other: Any) -> Any:
     return (lambda one, other: _multiply(one, other)) if isinstance(one, Vector) and one == other else None

@@ -1,6 +1,6 @@
-from copy import copy
-
 """What must not change a result, and what must change it in a known way."""
+
+from copy import copy
 
 import helpers
 import numpy as np

@@ -16,7 +16,7 @@ from astronmf._validation import as_real_array, check_choice, check_integer, che
 from astronmf.core.alternating import Settings
 from astronmf.core.compilation import compile_kernels
 from astronmf.core.initialize import random_factors
-from astronmf.core.problem import Problem
+from astronmf.core.problem import Problem, working_dtype
 from astronmf.core.projection import project
 from astronmf.core.results import Factorization, Projection, in_problem_units
 from astronmf.core.sequential import SequentialSettings, build, factorize, start_by_residuals
@@ -69,13 +69,13 @@ class _Factorizer:
             If an argument breaks its constraint, or no value is left.
         """
         values = unpack(X, weights, mask, uncertainty)
-        problem = self._problem(values)
         check_choice("solver", self.solver, SOLVERS)
+        compile_kernels(working_dtype(values.data, self.dtype), self.progress or no_progress)
+        problem = self._problem(values)
         if self.solver == "mu" and (problem.weighted < 0).any():
             found = f"{int((problem.weighted < 0).sum())} negative values; solver='cd' keeps and uses them"
             raise fail("X", "non-negative for solver='mu'", found)
         check_integer("n_components", self.n_components, 1, min(problem.shape))
-        compile_kernels(problem.dtype, self.progress or no_progress)
         factorization = self._run(problem, self._settings())
         self.shape_, self.unit_, self.factorization_ = values.data.shape[1:], values.unit, factorization
         return self
@@ -106,6 +106,7 @@ class _Factorizer:
         components = self._flat_components()
         values = unpack(X, weights, mask, uncertainty, self.unit_)
         check_shape("X", values.data, (None, *self.shape_))
+        compile_kernels(np.dtype(np.float64), self.progress or no_progress)
         covered = np.isfinite(components).all(axis=0)
         problem = flat_problem(values, np.float64, excluded=np.asarray(~covered))
         return project(problem, components)

@@ -19,6 +19,7 @@ START_SEED = 1
 STRETCH = 0.52  # of the rest-frame grid that one spectrum covers
 BAD_PIXELS = 0.04
 LINES = 12  # of each spectral component
+SHOT_NOISE = 0.02  # variance per flux, in units of the median flux
 SPECTRAL_NOISE = 0.55  # of the median flux; a tenth of the values come out negative
 
 
@@ -124,7 +125,8 @@ def spectra(
     patterns = np.array([_spectral_pattern(generator, grid) for _ in range(n_patterns)])
     model = generator.gamma(0.5, 1, (n_spectra, n_patterns)) @ patterns
     level = SPECTRAL_NOISE * np.median(model) * generator.lognormal(0, 0.5, (n_spectra, 1))
-    sigma = level * (1 + 2 * (grid - 0.5) ** 2) * generator.lognormal(0, 0.2, (1, n_wavelengths))
+    sky = level * (1 + 2 * (grid - 0.5) ** 2) * generator.lognormal(0, 0.2, (1, n_wavelengths))
+    sigma = np.sqrt(sky**2 + SHOT_NOISE * np.median(model) * model)  # no product of a row and a column
     data = model + generator.normal(size=model.shape) * sigma
     first = np.clip(generator.uniform(-0.1, 1.1 - STRETCH, (n_spectra, 1)), 0, 1 - STRETCH)
     covered = (grid >= first) & (grid <= first + STRETCH)

@@ -25,14 +25,13 @@ def compare(problem: Problem, rounds: int) -> Target:
     say(f"(f) Target step: {problem.data.shape} on {problem.n_components} components")
     basis = _basis(problem)
     orientation = _faster_orientation(problem, basis)
-    ours, peer, h_only, model = [], [], [], None
+    ours, peer, h_only, model, usual = [], [], [], None, None
     coefficients = _ours(problem, basis, [])  # compiles
     for number in range(rounds):
         for _ in range(REPEATS):
             coefficients = _ours(problem, basis, ours)
         model = _peer(problem, basis, orientation, peer)
-        if orientation != systems.TRANSPOSED:
-            _peer(problem, basis, systems.TRANSPOSED, h_only)
+        usual = model if orientation == systems.TRANSPOSED else _peer(problem, basis, systems.TRANSPOSED, h_only)
         say(f"    round {number + 1}: astronmf {ours[-1]:.4f} s, NonnegMFPy {peer[-1]:.2f} s")
     return Target(
         shape=problem.data.shape,
@@ -43,7 +42,8 @@ def compare(problem: Problem, rounds: int) -> Target:
         h_only=h_only or peer,
         chi2_ours=problem.chi2(coefficients, basis.components_),
         chi2_peer=problem.chi2(_peer_coefficients(model, orientation), basis.components_),
-        iterations=model.iteration,
+        chi2_h_only=problem.chi2(_peer_coefficients(usual, systems.TRANSPOSED), basis.components_),
+        iterations=(usual.iteration, model.iteration),
         orientation=orientation,
     )
 

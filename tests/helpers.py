@@ -7,6 +7,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from astronmf.core import problem as problem_module
 from astronmf.core.problem import Problem
 
 
@@ -115,6 +116,12 @@ def assert_same_bits(one, other):
 def assert_same_fields(one, other):
     """Check that two dataclass instances of arrays are equal to the last bit."""
     assert_same_bits(*([getattr(item, field.name) for field in fields(item)] for item in (one, other)))
+
+
+def use_small_blocks(monkeypatch, width):
+    """Make the engine take about so many pixels at a time."""
+    for name, value in (("BLOCK_ENTRIES", 1), ("USUAL_BLOCK", width), ("VECTOR", 1)):
+        monkeypatch.setattr(problem_module, name, value)
 
 
 def problem_of(data, **options):

@@ -139,3 +139,42 @@ def _weighted_squares(weights, data, model, part):
             if weights[i, j] > 0:
                 out[i] += float(weights[i, j]) * part(float(data[i, j]) - float(model[i, j])) ** 2
     return out
+
+
+def survey(data, weights, mask):
+    """Return which values are valid, and of each observation: their number, the unexpected, ``Σ V X²`` and ``Σ V``."""
+    n, p = data.shape
+    valid, sums = np.zeros((n, p), dtype=bool), np.zeros((n, 4))
+    for i in range(n):
+        for j in range(p):
+            value, weight = float(data[i, j]), float(weights[i, j])
+            if mask[i, j] or not 0 < weight < np.inf:
+                continue
+            if not np.isfinite(value):
+                sums[i, 1] += 1
+                continue
+            valid[i, j] = True
+            sums[i] += [1, 0, weight * value**2, weight]
+    return valid, sums
+
+
+def fill(data, weights, valid, data_scale, weight_scale):
+    """Return ``V X``, ``V`` and each observation's ``Σ V X²`` in their units, 0 for what is not valid."""
+    n, p = data.shape
+    weighted, kept, squares = np.zeros((n, p)), np.zeros((n, p)), np.zeros(n)
+    for i in range(n):
+        for j in range(p):
+            if valid[i, j]:
+                value, kept[i, j] = float(data[i, j]) * data_scale, float(weights[i, j]) * weight_scale
+                weighted[i, j] = kept[i, j] * value
+                squares[i] += kept[i, j] * value**2
+    return weighted, kept, squares
+
+
+def add_products(products, source, target, sign, out):
+    """Return `out` with ``sign[q] products[:, source[q]]`` added to its column ``target[q]``, for every q."""
+    result = np.array(out)
+    for q in range(len(source)):
+        for row in range(len(products)):
+            result[row, target[q]] += sign[q] * products[row, source[q]]
+    return result

@@ -30,6 +30,7 @@ FRONT_DOOR = "astronmf"
 #: Who may import what from outside, and where; modules that are not named here may be imported anywhere.
 RESERVED = {
     "numba": ("kernels",),
+    "llvmlite": ("kernels._vector",),
     "matplotlib": ("plotting",),
     "photutils": ("imaging", "datasets"),
     "threadpoolctl": ("core.parallel",),
@@ -148,7 +149,13 @@ def test_functions_are_short():
 
 
 @pytest.mark.parametrize("name", ["astronmf", "astronmf.imaging"])
-@pytest.mark.parametrize("heavy", ["numba", "matplotlib", "photutils", "typer"])
+@pytest.mark.parametrize("heavy", ["numba", "llvmlite", "matplotlib", "photutils", "typer"])
 def test_importing_the_package_loads_nothing_heavy(name, heavy):
     command = f"import sys, {name}; sys.exit({heavy!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0  # noqa: S603
+
+
+@pytest.mark.parametrize("heavy", ["numba", "matplotlib", "scipy.optimize"])
+def test_asking_the_command_line_for_help_loads_nothing_heavy(heavy):
+    command = f"import sys, astronmf.cli; sys.exit({heavy!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", command], check=False).returncode == 0  # noqa: S603

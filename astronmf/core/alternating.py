@@ -16,7 +16,7 @@ from typing import TypeAlias
 import numpy as np
 
 from astronmf._typing import FloatArray
-from astronmf.core.parallel import map_blocks, take_blocks
+from astronmf.core.parallel import item_blocks, map_blocks, take_blocks
 from astronmf.core.problem import Problem, pair_products
 from astronmf.kernels.multiplicative import multiplicative_step
 from astronmf.kernels.nnls import coordinate_descent
@@ -99,8 +99,8 @@ class State:
     converged: bool = False
 
     def correct(self, chi2: float) -> None:
-        """Put what was summed from residuals in the place of χ² from the row problems."""
-        self.trace = [chi2 if value == self.chi2 else value for value in self.trace]
+        """Put what was summed from residuals in the place of χ² from the row problems, which may have been too low."""
+        self.trace = [max(value, chi2) for value in self.trace]
         self.chi2 = chi2
 
     def record(self, chi2: float) -> None:
@@ -134,7 +134,7 @@ def alternate(
     run = _multiplicative if settings.solver == "mu" else _extrapolated
     run(problem, state, settings, fixed)
     if not state.converged:
-        state.kkt = kkt(problem, state.coefficients, state.components, fixed)
+        state.kkt = kkt(problem, state.coefficients, state.components, fixed, state.chi2)
     return state
 
 
@@ -164,12 +164,13 @@ def _extrapolated(problem: Problem, state: State, settings: Settings, fixed: int
         components, system = sweep(problem, ahead, state.components, solver, fixed, move)
         coefficients, found = solve_coefficients(problem, system, ahead, components, state, solver)
         before = state.chi2
-        state.record(min(found, before))
-        if found > before and extrapolation > 0:
+        state.record(min(before, found))  # in this order `before` stays where `found` is NaN
+        descends = found <= before  # NaN does not
+        if not descends and extrapolation > 0:
             limit, strength, extrapolation = strength, strength / EXTRAPOLATION_SHRINKAGE, 0.0
             ahead = state.coefficients
             continue
-        if found > before:  # a plain step that does not descend: rounding is all that is left
+        if not descends:  # not even a plain step: rounding is all that is left
             state.converged = _is_stationary(problem, state, settings, fixed)
             return
         state.components, state.coefficients, state.chi2 = components, coefficients, found
@@ -207,6 +208,7 @@ def _is_converged(problem: Problem, state: State, before: float, settings: Setti
     if state.slow_iterations < SLOW_ITERATIONS:
         return False
     state.converged = settings.tol > 0 and _is_stationary(problem, state, settings, fixed)
+    state.slow_iterations = 0  # to measure takes as long as to iterate: not again at once
     return state.converged
 
 
@@ -287,8 +289,7 @@ def solve_coefficients(
     In single precision the row problems give χ² to some digits only. Unless it falls by more than those, it is summed
     from the residuals, and so is that of `state`; and so are all that follow as soon as it moves by no more than those.
     """
-    double = start.astype(np.float64)
-    _solve(*system, double, solver, 0)
+    double = _solved(system, start.astype(np.float64), solver)
     found = _chi2_from_system(problem, *system, double)
     if problem.dtype == np.float64:
         return double, found
@@ -300,6 +301,18 @@ def solve_coefficients(
         state.summed = abs(state.chi2 - found) <= rounding
         state.correct(chi2(problem, state.coefficients, state.components))
     return single, chi2(problem, single, components)
+
+
+def _solved(system: System, start: FloatArray, solver: str) -> FloatArray:
+    """Return the solutions of many row problems, a part of them at a time."""
+
+    def part(items: slice) -> FloatArray:
+        here = start[:, items].copy()
+        gram, right = (np.ascontiguousarray(array[:, items]) for array in system)
+        _solve(gram, right, here, solver, 0)
+        return here
+
+    return np.concatenate(map_blocks(part, item_blocks(start.shape[1])), axis=1)
 
 
 def _chi2_from_system(problem: Problem, gram: FloatArray, right: FloatArray, solution: FloatArray) -> float:

@@ -14,13 +14,17 @@ __all__ = ["Gaps"]
 # Above this missing fraction a dense product costs less than taking the missing values off one by one.
 SPARSE_FRACTION = 0.05
 
+# Where less than this is left of a shared Gram matrix, the item's own is summed instead: differences are taken in
+# double precision, so that they keep twelve digits, or all of single precision's.
+LITTLE = 1e-3
+
 
 @dataclass(frozen=True)
 class Gaps:
     """Where values are missing, for weights that are 0 or 1.
 
     A pixel that most observations have is taken as complete, and its missing values are the exceptions; any other is
-    taken as empty, and its valid values are. So no Gram matrix is a small difference of large ones.
+    taken as empty, and its valid values are.
 
     Attributes
     ----------
@@ -44,8 +48,7 @@ class Gaps:
     def find(cls, valid: BoolArray, dtype: np.dtype[np.floating]) -> Gaps | None:
         """Return the exceptions among (n, p) values, or `None` if they are too many to be worth it.
 
-        Too many, too, are those of an observation that lacks half of the pixels: what is left of it would be a small
-        difference.
+        Too many, too, are those of an observation that lacks half of the pixels.
         """
         n, p = valid.shape
         count = np.count_nonzero(valid, axis=0)
@@ -53,10 +56,13 @@ class Gaps:
         exceptions = int(np.where(complete, n - count, count).sum())
         if exceptions > SPARSE_FRACTION * n * p or any(_lacks_half(row, complete) for row in valid):
             return None
-        pixels, observations = np.nonzero((valid != complete).T) if exceptions else (np.zeros(0, int),) * 2
+        each = [np.flatnonzero(row != complete).astype(np.int32) for row in valid]
+        pixels = np.concatenate(each)
+        observations = np.repeat(np.arange(n, dtype=np.int32), [len(row) for row in each])
+        order = np.argsort(pixels, kind="stable")
+        pixels = pixels[order]
         sign = np.where(complete[pixels], -1, 1).astype(dtype)
-        bounds = np.searchsorted(pixels, np.arange(p + 1))
-        return cls(complete, observations.astype(np.int32), pixels.astype(np.int32), sign, bounds)
+        return cls(complete, observations[order], pixels, sign, np.searchsorted(pixels, np.arange(p + 1)))
 
     def subset(self, pixels: IntArray) -> Gaps:
         """Return the exceptions of some pixels only (their indices)."""
@@ -91,16 +97,20 @@ class Gaps:
             Pair products of the coefficients.
         block
         """
-        whole: FloatArray = products.sum(axis=1, keepdims=True, dtype=np.float64).astype(products.dtype)
+        whole = products.sum(axis=1, keepdims=True, dtype=np.float64)
         complete, here = self.complete[block], self._within(block)
         if here.start == here.stop and complete.all():
-            return whole
-        gram = whole * complete.astype(products.dtype)
+            return np.asarray(whole, dtype=products.dtype)
+        gram = whole * complete
         add_products(products, self.observations[here], self.pixels[here] - block.start, self.sign[here], gram)
-        return gram
+        lost = np.flatnonzero(_little_left(gram, whole) & complete)
+        if lost.size:
+            weights = self.weights(products.shape[1], block, products.dtype)
+            gram[:, lost] = products @ weights[:, lost]
+        return np.asarray(gram, dtype=products.dtype)
 
     def coefficient_gram(self, products: FloatArray, n: int, block: slice) -> FloatArray:
-        """Return a block's part of the observations' Gram matrices, (K, n), or (K, 1) where all share it.
+        """Return a block's part of the observations' Gram matrices, (K, n), or (K, 1) where all have the same part.
 
         Parameters
         ----------
@@ -110,17 +120,30 @@ class Gaps:
             How many observations there are.
         block
         """
-        here = self._within(block)
-        shared = (products @ self.complete[block].astype(products.dtype))[:, None].astype(np.float64)
+        here, complete = self._within(block), self.complete[block]
+        shared = np.asarray(products.sum(axis=1, keepdims=True, where=complete, dtype=np.float64))
         if here.start == here.stop:
             return shared
         gram = np.repeat(shared, n, axis=1)
         add_products(products, self.pixels[here] - block.start, self.observations[here], self.sign[here], gram)
+        lost = np.flatnonzero(_little_left(gram, shared))
+        if lost.size:
+            gram[:, lost] = products @ self.weights(n, block, products.dtype)[lost].T
         return gram
 
     def _within(self, block: slice) -> slice:
         """Return which exceptions are those of a block's pixels."""
         return slice(int(self.bounds[block.start]), int(self.bounds[block.stop]))
+
+
+def _little_left(gram: FloatArray, shared: FloatArray) -> BoolArray:
+    """Return for which items so little is left of the shared matrix, in any coordinate, that rounding would show.
+
+    A few missing values may hold nearly all there is of a component: the bright core of a star.
+    """
+    size = int(np.sqrt(2 * len(gram)))
+    diagonal = [a * (a + 1) // 2 + a for a in range(size)]
+    return np.asarray((gram[diagonal] < LITTLE * shared[diagonal]).any(axis=0))
 
 
 def _lacks_half(valid: BoolArray, complete: BoolArray) -> bool:

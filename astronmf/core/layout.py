@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +24,9 @@ Result = TypeVar("Result")
 
 # Values handled together: a slice and its few temporaries stay in the second-level cache.
 SLICE_ENTRIES = 32_768
+
+# Of the mean weight: below it, products of weights and coefficients would underflow.
+SMALLEST_WEIGHT = {np.float32: 1e-30, np.float64: 1e-280}
 
 # Ratios of separable weights agree to so many roundings: those of the weights themselves, and of the quotients.
 SEPARABLE = 32
@@ -47,7 +51,7 @@ class Given:
         data = _plain(self.data[rows])
         weights = np.ones_like(data) if self.weights is None else _plain(self.weights[rows])
         mask = np.zeros(data.shape, dtype=bool) if self.mask is None else np.ascontiguousarray(self.mask[rows])
-        return data, weights, mask
+        return _read_only(data), _read_only(weights), _read_only(mask)
 
 
 @dataclass(frozen=True)
@@ -111,21 +115,47 @@ def separable_scales(given: Given, valid: BoolArray, counts: IntArray) -> Scales
     weights = given.weights
     if weights is None:
         return Scales(np.ones(n), np.ones(p))
-    tolerance = SEPARABLE * float(np.finfo(np.result_type(weights.dtype, np.float32)).eps)
-    rows, columns, known = np.ones(n), np.ones(p), np.zeros(p, dtype=bool)
-    for rank, i in enumerate(np.argsort(-counts, kind="stable")):
-        shared = valid[i] & known
-        if rank > 0 and counts[i] > 0:
-            if not shared.any():
-                return _uniform_scales(weights, valid)
-            ratio = weights[i, shared] / columns[shared]
-            rows[i] = ratio[0]
-            if np.ptp(ratio) > tolerance * rows[i]:
+    rows, columns = np.ones(n), np.ones(p)
+    known = np.zeros(p, dtype=bool)
+    left = [int(i) for i in np.argsort(-counts, kind="stable") if counts[i] > 0]
+    while left:
+        apart = []
+        for i in left:
+            shared = valid[i] & known
+            if not shared.any() and known.any():
+                apart.append(i)
+                continue
+            if not _extends(weights[i], valid[i], shared, (rows[i : i + 1], columns)):
                 return None
-        new = valid[i] & ~known
-        columns[new] = weights[i, new] / rows[i]
-        known |= new
+            known |= valid[i]
+        if len(apart) == len(left):
+            return _uniform_scales(weights, valid)
+        left = apart
     return Scales(np.sqrt(rows), np.sqrt(columns))
+
+
+def _extends(weights: FloatArray, valid: BoolArray, shared: BoolArray, scales: tuple[FloatArray, FloatArray]) -> bool:
+    """Return whether an observation is a multiple of the columns where it shares pixels with them, and extend them.
+
+    Parameters
+    ----------
+    weights, valid : (p,) arrays
+        Of the observation.
+    shared : (p,) array of bool
+        Its valid pixels of known column; none for the first observation.
+    scales : ((1,) array, (p,) array)
+        Its own scale and those of the columns; written to.
+    """
+    row, columns = scales
+    if shared.any():
+        ratio = weights[shared] / columns[shared]
+        row[0] = ratio[0]
+        tolerance = SEPARABLE * float(np.finfo(np.result_type(weights.dtype, np.float32)).eps)
+        if np.ptp(ratio) > tolerance * row[0]:
+            return False
+    new = valid & ~shared
+    columns[new] = weights[new] / row[0]
+    return True
 
 
 def _uniform_scales(weights: FloatArray, valid: BoolArray) -> Scales | None:
@@ -142,9 +172,7 @@ def units(given: Given, found: Survey, scales: Scales | None) -> tuple[float, fl
     """Return powers of two near the data's root mean square and near the mean weight (1 for separable weights)."""
     squares, total, count = found.squares, found.weights, int(found.counts.sum())
     if scales is not None:
-        with np.errstate(over="ignore"):
-            parts = given.over_observations(lambda rows: _scaled(given, found.valid, scales, rows))
-            squares, total = sum(float(np.vdot(values, values)) for values in parts), float(count)
+        squares, total = sum(given.over_observations(partial(_square_sum, given, found.valid, scales))), float(count)
     if not np.isfinite([squares, total]).all():
         largest = _largest(given, found.valid)
         raise fail("X", "such that the sum of weights × X² is finite", f"values up to {largest:g}")
@@ -152,16 +180,27 @@ def units(given: Given, found: Survey, scales: Scales | None) -> tuple[float, fl
     return data_unit, 1.0 if scales else _power_of_two(total / count)
 
 
+def _square_sum(given: Given, valid: BoolArray, scales: Scales, rows: slice) -> float:
+    """Return the sum of squares of some observations' scaled values."""
+    with np.errstate(over="ignore"):  # in the thread that works
+        values = _scaled(given, valid, scales, rows)
+        return float(np.vdot(values, values))
+
+
 def fill_general(
     given: Given, valid: BoolArray, unit: tuple[float, float], weighted: FloatArray, weights: FloatArray
 ) -> FloatArray:
-    """Write ``V X`` and ``V``, 0 where missing and in their units; return ``Σ V X²`` of each observation."""
+    """Write ``V X`` and ``V``, 0 where missing and in their units; return ``Σ V X²`` of each observation.
+
+    A weight so far below the mean that sums with it would leave the range of the type is missing: `valid` says so.
+    """
     squares = np.empty(len(valid))
+    smallest = SMALLEST_WEIGHT[weights.dtype.type]
 
     def of_rows(rows: slice) -> None:
         data, own, _ = given.rows(rows)
         out = weighted[rows], weights[rows], squares[rows]
-        kernels.fill(data, own, valid[rows], 1.0 / unit[0], 1.0 / unit[1], *out)
+        kernels.fill(data, own, valid[rows], 1.0 / unit[0], 1.0 / unit[1], smallest, *out)
 
     given.over_observations(of_rows)
     return squares
@@ -194,6 +233,13 @@ def _scaled(given: Given, valid: BoolArray, scales: Scales, rows: slice) -> Floa
 def _plain(values: FloatArray) -> FloatArray:
     """Return contiguous values in single or double precision, without a copy where none is needed."""
     return np.ascontiguousarray(values, dtype=values.dtype if values.dtype in (np.float32, np.float64) else np.float64)
+
+
+def _read_only(array: FloatArray | BoolArray) -> Any:
+    """Return a view that cannot be written to: the compiler takes what can and what cannot for two types."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def _largest(given: Given, valid: BoolArray) -> float:

@@ -11,12 +11,16 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["map_blocks", "take_blocks", "thread_count"]
+__all__ = ["item_blocks", "map_blocks", "take_blocks", "thread_count"]
+
+# Small problems that one thread solves at a time.
+ITEMS = 1024
 
 Block = TypeVar("Block")
 Result = TypeVar("Result")
@@ -25,9 +29,14 @@ Result = TypeVar("Result")
 def thread_count() -> int:
     """Return ``ASTRONMF_NUM_THREADS`` from the environment, or the number of cores this process may use."""
     wanted = os.environ.get("ASTRONMF_NUM_THREADS", "")
-    if wanted.isdigit() and int(wanted) > 0:
+    if wanted.isdecimal() and int(wanted) > 0:
         return int(wanted)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def item_blocks(count: int) -> list[slice]:
+    """Return slices of so many small problems that are solved together."""
+    return [slice(start, min(start + ITEMS, count)) for start in range(0, count, ITEMS)]
 
 
 def map_blocks(function: Callable[[Block], Result], blocks: Iterable[Block]) -> list[Result]:
@@ -42,7 +51,7 @@ def take_blocks(function: Callable[[Block], Result], blocks: Iterable[Block], ta
     todo = list(blocks)
     queue = _Queue(function, todo, take)
     helpers = min(thread_count(), len(todo)) - 1
-    with _controller().limit(limits=1, user_api="blas"):  # a product's bits depend on BLAS's threads
+    with _single_threaded_blas():  # a product's bits depend on BLAS's threads
         futures = [_executor(thread_count()).submit(queue.work) for _ in range(helpers)]
         try:
             queue.work()
@@ -77,7 +86,8 @@ class _Queue(Generic[Block, Result]):
 
     def stop(self) -> None:
         """Let no more blocks be begun."""
-        self.next = len(self.blocks)
+        with self.lock:
+            self.next = len(self.blocks)
 
     def _claim(self) -> int | None:
         with self.lock:
@@ -92,6 +102,17 @@ class _Queue(Generic[Block, Result]):
             while self.taken in self.waiting:
                 self.take(self.waiting.pop(self.taken))
                 self.taken += 1
+
+
+def _single_threaded_blas() -> AbstractContextManager[Any]:
+    """Hold BLAS to one thread, if this is the main thread.
+
+    OpenBLAS takes that number from the main thread only: what another thread sets may have no effect, and what it
+    restores neither, so that fits in several threads at once would leave BLAS slow for good.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return nullcontext()
+    return cast("AbstractContextManager[Any]", _controller().limit(limits=1, user_api="blas"))
 
 
 @cache

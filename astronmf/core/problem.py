@@ -22,7 +22,10 @@ __all__ = ["Problem"]
 
 # Entries of a block of pixels, times observations: a block's data, weights and Gram matrices stay in cache.
 BLOCK_ENTRIES = 65_536
-SMALLEST_BLOCK = 512
+
+# A product with fewer pixels is slow; but where there are very many observations, a block must not be large either.
+USUAL_BLOCK = 512
+LARGEST_ENTRIES = 2_000_000
 
 # Blocks start at whole vectors, and come in a multiple of this number, so that a few threads get equally many.
 VECTOR = 32
@@ -124,14 +127,14 @@ class Problem:
         valid = found.valid
         scales = separable_scales(given, valid, found.counts)
         unit = data_unit, weight_unit = units(given, found, scales)
+        gaps = Gaps.find(valid, kind) if scales else None
         weighted = np.empty((n, p), dtype=kind)
-        weights, gaps = None, None
+        weights = None
         if scales is None:
             weights = np.empty((n, p), dtype=kind)
             squares = fill_general(given, valid, unit, weighted, weights)
         else:
             squares = fill_separable(given, valid, scales, data_unit, weighted)
-            gaps = Gaps.find(valid, kind)
         return cls(
             weighted,
             valid if scales and gaps is None else weights,
@@ -140,7 +143,7 @@ class Problem:
             scales.columns if scales else np.ones(p),
             squares,
             weight_unit * data_unit**2,
-            found.counts,
+            np.count_nonzero(valid, axis=1),  # a weight too small for the type is missing by now
             np.asarray(valid.any(axis=0)),
         )
 
@@ -178,7 +181,7 @@ class Problem:
     def blocks(self) -> list[slice]:
         """Return slices of pixels whose share of the data stays in cache."""
         n, p = self.shape
-        width = max(SMALLEST_BLOCK, BLOCK_ENTRIES // n)
+        width = max(BLOCK_ENTRIES // n, min(USUAL_BLOCK, LARGEST_ENTRIES // n), VECTOR)
         count = SHARES * -(-p // (SHARES * width)) if p > width else 1
         width = -(-p // (count * VECTOR)) * VECTOR
         return [slice(start, min(start + width, p)) for start in range(0, p, width)]
@@ -298,21 +301,24 @@ class Problem:
         count = np.ones(pixels.size) if stands_for is None else stands_for
         root = np.sqrt(count) if self.is_separable else np.ones(pixels.size)
         factor = (root if self.is_separable else count).astype(self.dtype)
-        weights: Any = None if self.weights is None else np.ascontiguousarray(self.weights[:, pixels])
-        gaps = None if self.gaps is None else self.gaps.subset(pixels)
+        weighted = np.take(self.weighted, pixels, axis=1)
+        weighted *= factor
+        weights: Any = None if self.weights is None else np.take(self.weights, pixels, axis=1)
+        if not self.is_separable:
+            weights *= factor
         part = replace(
             self,
-            weighted=np.ascontiguousarray(self.weighted[:, pixels] * factor),
-            weights=weights if weights is None or self.is_separable else weights * factor,
-            gaps=gaps,
+            weighted=weighted,
+            weights=weights,
+            gaps=None if self.gaps is None else self.gaps.subset(pixels),
             column_scale=self.column_scale[pixels] * root,
             supported=self.supported[pixels],
         )
-        whole = slice(0, pixels.size)
+        blocks = part.blocks()
         return replace(
             part,
-            squares=part._squares(whole).sum(axis=1),
-            counts=np.count_nonzero(part.weights_in(whole), axis=1),
+            squares=np.sum([part._squares(block).sum(axis=1) for block in blocks], axis=0),
+            counts=np.sum([np.count_nonzero(part.weights_in(block), axis=1) for block in blocks], axis=0),
         )
 
 

@@ -33,11 +33,11 @@ class Stage:
     fractional_residual_variance : float
         χ² over ``Σ V (X − x̄)²``, with ``x̄`` each pixel's weighted mean (Ren+ 2018).
     iterations : int
+        On all pixels; those on a sample of the pixels, if there was one, are not counted.
     kkt : float
         What steps along single coordinates could still remove of χ², as a fraction of χ²; 0 at a stationary point.
     converged : bool
-        Whether both the last relative change of χ² and `kkt` are below the tolerance; of the sample of pixels where
-        the coefficients were learnt on one.
+        Whether both the last relative change of χ² and `kkt` are below the tolerance.
     seconds : float
         Wall-clock time of the stage.
     chi2_trace : tuple of float
@@ -132,14 +132,15 @@ def in_callers_units(
     """
     if unknown is None:
         unknown = undetermined(problem, coefficients)
-    pixels = np.where(unknown, 0.0, components / problem.column_scale)
-    norm = np.sqrt(np.sum(pixels**2, axis=1))
+    pixels = components / problem.column_scale
+    pixels[unknown] = 0.0
+    norm = np.sqrt(np.einsum("ij,ij->i", pixels, pixels))
     safe = np.where(norm > 0, norm, 1.0)
     flux = coefficients.astype(np.float64).T / problem.row_scale[:, None] * norm
     pixels /= safe[:, None]
     pixels[unknown] = np.nan
     flux[~problem.observed] = np.nan
-    return flux.astype(problem.dtype), pixels.astype(problem.dtype)
+    return flux.astype(problem.dtype), pixels.astype(problem.dtype, copy=False)
 
 
 def undetermined(problem: Problem, coefficients: FloatArray) -> BoolArray:

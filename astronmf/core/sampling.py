@@ -19,20 +19,20 @@ class Sample:
 
     Attributes
     ----------
-    problem : Problem
-        Of the sampled pixels; its χ² estimates that of all pixels.
     pixels : (m,) array of int
+    stands_for : (m,) array
+        How many times each counts.
     scale : (m,) array
         Components of the sample are those of the whole, at its pixels, times this.
     """
 
-    problem: Problem
     pixels: IntArray
+    stands_for: FloatArray
     scale: FloatArray
 
     @classmethod
     def draw(cls, problem: Problem, count: int, random_state: int | None) -> Sample:
-        """Choose about `count` pixels at random: half evenly, half by how much ``Σ V X²`` there is in each.
+        """Choose at most about `count` pixels at random: half evenly, half by how much ``Σ V X²`` there is in each.
 
         Few pixels near a star hold most of what is known; an even choice would miss many of them. A pixel chosen with
         probability π counts 1/π times, so that every sum over the sample has that over all pixels for its mean.
@@ -44,7 +44,11 @@ class Sample:
         pixels = np.flatnonzero(np.diff(np.floor(steps), prepend=np.floor(steps[0] - chance[0])))
         stands_for = 1.0 / chance[pixels]
         scale = np.sqrt(stands_for) if problem.is_separable else np.ones(pixels.size)
-        return cls(problem.subset(pixels, stands_for), pixels, scale.astype(problem.dtype))
+        return cls(pixels, stands_for, scale.astype(problem.dtype))
+
+    def problem(self, whole: Problem) -> Problem:
+        """Return the problem of the sampled pixels; its χ² estimates that of the whole."""
+        return whole.subset(self.pixels, self.stands_for)
 
     def of(self, components: FloatArray) -> FloatArray:
         """Return the sample's part of components, (k, p)."""

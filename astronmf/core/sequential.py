@@ -30,8 +30,10 @@ SMALLEST_SAVING = 4
 SAMPLE_TOLERANCE = 1e-6
 SAMPLE_ITERATIONS = 200
 
-# A start that the sample improves by less than this fraction of χ² is better off without it.
+# A start that the sample improves by less than this fraction of χ² is better off without it; or by less than so many
+# times k over the number of its pixels, which is what coefficients gain from its noise.
 SMALLEST_LESSON = 0.01
+OWN_NOISE = 3
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ class _Builder:
         learnt = None if self.sample is None else self._learn(self.sample, grow, fixed)
         if learnt is not None:
             self.state = alternating.alternate(self.problem, *learnt, self.settings, fixed=fixed)
-        if learnt is None or self.state.chi2 > given.chi2:  # a stage never ends above the one before it
+        if learnt is None or not self.state.chi2 < given.chi2:  # a stage never ends above the one before it
             start = given.coefficients, given.components
             start = _with_new_component(self.problem, *start, self.sequence) if grow else start
             self.state = alternating.alternate(self.problem, *start, self.settings, fixed=fixed)
@@ -164,12 +166,18 @@ class _Builder:
 
         `None` if it has little to teach: a good start that was given would be spoilt by the sample's own noise.
         """
+        part = sample.problem(self.problem)  # not kept: gathering it again is quick
         coefficients, components = self.state.coefficients, sample.of(self.state.components)
         if grow:
-            coefficients, components = _with_new_component(sample.problem, coefficients, components, self.sequence)
-        rough = replace(self.settings, tol=max(self.settings.tol, SAMPLE_TOLERANCE), max_iter=SAMPLE_ITERATIONS)
-        learnt = alternating.alternate(sample.problem, coefficients, components, rough, fixed=fixed)
-        if not grow and learnt.chi2 > (1 - SMALLEST_LESSON) * learnt.trace[0]:
+            coefficients, components = _with_new_component(part, coefficients, components, self.sequence)
+        rough = replace(
+            self.settings,
+            tol=max(self.settings.tol, SAMPLE_TOLERANCE),
+            max_iter=min(self.settings.max_iter, SAMPLE_ITERATIONS),
+        )
+        learnt = alternating.alternate(part, coefficients, components, rough, fixed=fixed)
+        lesson = max(SMALLEST_LESSON, OWN_NOISE * len(coefficients) / sample.pixels.size)
+        if not grow and learnt.chi2 > (1 - lesson) * alternating.chi2(part, coefficients, components):
             return None
         start = np.zeros((len(coefficients), self.problem.shape[1]), dtype=self.problem.dtype)
         start[: len(self.state.components)] = self.state.components
@@ -186,13 +194,14 @@ def _sample(problem: Problem, settings: Settings, sequence: SequentialSettings) 
     count = max(SAMPLED_PIXELS, SAMPLED_RATIO * n) if fraction == "auto" else float(fraction) * p
     if fraction == "auto" and count * SMALLEST_SAVING > p:
         return None
-    return Sample.draw(problem, int(np.ceil(count)), sequence.random_state)
+    sample = Sample.draw(problem, int(np.ceil(count)), sequence.random_state)
+    return sample if sample.pixels.size else None
 
 
 def _empty(problem: Problem) -> State:
     """Return factors of no components."""
     n, p = problem.shape
-    return State(np.zeros((0, n), problem.dtype), np.zeros((0, p), problem.dtype), np.inf)
+    return State(np.zeros((0, n), problem.dtype), np.zeros((0, p), problem.dtype), problem.square_sum)
 
 
 def _with_new_component(
@@ -228,11 +237,22 @@ def _finish(problem: Problem, state: State, unknown: BoolArray | None, variance:
 
 def _collect(problem: Problem, stages: list[Stage], settings: Settings) -> Factorization:
     """Return the stages as one result, and warn of those that did not converge."""
-    late = [stage.n_components for stage in stages if not stage.converged]
-    if late and settings.tol > 0:
-        msg = (
-            f"{len(late)} of {len(stages)} stages did not reach 'tol'={settings.tol:g} in 'max_iter' iterations "
-            f"(number of components: {', '.join(map(str, late))}); raise 'max_iter' or 'tol'"
+    if settings.tol > 0:
+        _warn_of(
+            [stage for stage in stages if not stage.converged and stage.iterations >= settings.max_iter],
+            f"of {len(stages)} stages did not reach 'tol'={settings.tol:g} in 'max_iter' iterations",
+            "raise 'max_iter' or 'tol'",
         )
-        warn(msg, ConvergenceWarning)
+        _warn_of(
+            [stage for stage in stages if not stage.converged and stage.iterations < settings.max_iter],
+            f"of {len(stages)} stages ended above 'tol'={settings.tol:g}, where rounding lets no step lower χ²",
+            "use dtype='float64' or raise 'tol'",
+        )
     return Factorization(tuple(stages), problem.n_valid, problem.observed, problem.supported)
+
+
+def _warn_of(stages: list[Stage], what: str, advice: str) -> None:
+    """Warn of stages that did not converge, if there are any."""
+    if stages:
+        numbers = ", ".join(str(stage.n_components) for stage in stages)
+        warn(f"{len(stages)} {what} (number of components: {numbers}); {advice}", ConvergenceWarning)

@@ -18,6 +18,7 @@ from astronmf._validation import (
     fail,
 )
 from astronmf.components import Components
+from astronmf.core.compilation import compile_kernels
 from astronmf.estimator import SequentialNMF
 from astronmf.exceptions import GeometryWarning, MissingDataWarning, warn
 from astronmf.imaging.combination import METHODS
@@ -121,6 +122,7 @@ def reduce(
     elif components is not None:
         basis = components if n_components is None else components.at(n_components)
     _check_components(science, basis, choice)
+    compile_kernels(np.dtype(np.float64), progress)
     target = model_target(science, basis, choice, scale)
     parameters = {
         "mode": mode,

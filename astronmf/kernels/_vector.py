@@ -17,7 +17,7 @@ from numba.extending import intrinsic, models, overload, register_model
 
 from astronmf._typing import FloatArray
 
-__all__ = ["VECTOR_BYTES", "lanes", "load", "positive", "store", "total"]
+__all__ = ["VECTOR_BYTES", "lanes", "load", "positive", "store", "total", "zeros"]
 
 # Two of the widest registers there are today, or four of the next size: enough sums in flight to hide their latency.
 VECTOR_BYTES = 128
@@ -59,9 +59,14 @@ def store(array: FloatArray, start: int, vector: FloatArray) -> None:
     array[start : start + lanes(array)] = vector
 
 
+def zeros(array: FloatArray) -> FloatArray:
+    """Return a vector of zeros, of an array's type."""
+    return np.zeros(lanes(array), array.dtype)
+
+
 def positive(vector: FloatArray) -> FloatArray:
-    """Return ``max(x, 0)`` of each item."""
-    return np.maximum(vector, vector.dtype.type(0))
+    """Return x where it is above 0, and 0 elsewhere, of each item."""
+    return np.where(vector > 0, vector, vector.dtype.type(0))
 
 
 def total(vector: FloatArray) -> Any:
@@ -95,6 +100,16 @@ def _store(_: Any, array: Any, start: Any, vector: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.intp, vector), generate
+
+
+@intrinsic
+def _zeros(_: Any, array: Any) -> Any:
+    kind = Vector(array.dtype)
+
+    def generate(context: Any, _builder: Any, _signature: Any, _arguments: Any) -> Any:
+        return ir.Constant(context.get_value_type(kind), None)
+
+    return kind(array), generate
 
 
 @intrinsic
@@ -147,6 +162,11 @@ def _load_compiled(array: Any, start: Any) -> Any:
 @overload(store, strict=False)
 def _store_compiled(array: Any, start: Any, vector: Any) -> Any:
     return lambda array, start, vector: _store(array, start, vector)
+
+
+@overload(zeros, strict=False)
+def _zeros_compiled(array: Any) -> Any:
+    return lambda array: _zeros(array)
 
 
 @overload(positive, strict=False)

@@ -46,6 +46,7 @@ def fill(
     valid: BoolArray,
     data_scale: float,
     weight_scale: float,
+    smallest: float,
     weighted: FloatArray,
     kept: FloatArray,
     squares: FloatArray,
@@ -56,8 +57,11 @@ def fill(
     ----------
     data, weights : (n, p) arrays
     valid : (n, p) array of bool
+        Becomes `False` where the scaled weight is below `smallest`.
     data_scale, weight_scale
         Factors of the data and of the weights.
+    smallest
+        Weights below it are 0.
     weighted, kept : (n, p) arrays
     squares : (n,) array of float64
         Of each observation.
@@ -66,8 +70,11 @@ def fill(
     for i in range(n):
         sum_of_squares = 0.0
         for j in range(p):
-            value = float(data[i, j]) * data_scale if valid[i, j] else 0.0
             weight = float(weights[i, j]) * weight_scale if valid[i, j] else 0.0
+            counts = valid[i, j] & (weight >= smallest)
+            weight = weight if counts else 0.0
+            value = float(data[i, j]) * data_scale if counts else 0.0
+            valid[i, j] = counts
             kept[i, j] = weight
             weighted[i, j] = weight * value
             sum_of_squares += weight * value * value

@@ -10,7 +10,7 @@ import numpy as np
 
 from astronmf._typing import BoolArray, FloatArray, IntArray
 from astronmf.kernels._jit import jit
-from astronmf.kernels._vector import lanes, load, positive, store, total
+from astronmf.kernels._vector import lanes, load, positive, store, total, zeros
 
 
 @jit
@@ -35,11 +35,11 @@ def _load_tile(source: FloatArray, start: int, width: int, tile: FloatArray) -> 
 def _sweep(gram: FloatArray, inverse: FloatArray, right: FloatArray, x: FloatArray, k: int, first: int) -> float:
     """Go once through a tile's coordinates; return the gain, by how much its items' objectives fell together."""
     size = lanes(x)
-    gain = load(x, 0) - load(x, 0)
+    gain = zeros(x)
     for a in range(first, k):
         row = a * (a + 1) // 2
         slope = load(right, a * size)
-        other = gain - gain
+        other = zeros(x)
         for b in range(a):
             slope = slope - load(gram, (row + b) * size) * load(x, b * size)
         entry = row + a + a + 1
@@ -72,7 +72,8 @@ def coordinate_descent(
     right : (k, m) array
         Right-hand sides.
     solution : (k, m) array
-        Start, at least 0; overwritten. A coordinate whose ``G_aa`` is 0 becomes 0.
+        Start, at least 0; overwritten. A coordinate whose ``G_aa`` is 0, or so small that it has no reciprocal,
+        becomes 0.
     first
         Coordinates before this one are held fixed.
     sweeps
@@ -86,6 +87,7 @@ def coordinate_descent(
     inverse = np.empty(k * size, dtype=gram.dtype)
     constant = np.empty(k * size, dtype=gram.dtype)
     x = np.empty(k * size, dtype=gram.dtype)
+    smallest = 4 * np.finfo(gram.dtype).tiny  # below it there is no reciprocal
     taken = 0
     for start in range(0, m, size):
         width = min(size, m - start)
@@ -94,7 +96,7 @@ def coordinate_descent(
             for a in range(k):
                 for lane in range(size):
                     diagonal = matrix[(a * (a + 1) // 2 + a) * size + lane]
-                    inverse[a * size + lane] = 1 / diagonal if diagonal > 0 else 0 * diagonal
+                    inverse[a * size + lane] = 1 / diagonal if diagonal > smallest else 0 * diagonal
         _load_tile(right, start, width, constant)
         _load_tile(solution, start, width, x)
         first_gain = 0.0

@@ -98,7 +98,7 @@ def residual_chi2(weights: FloatArray, weighted: FloatArray, model: FloatArray, 
 
 @jit
 def square_sums(values: FloatArray, out: FloatArray) -> None:
-    """Add the sum of squares of each row of `values`, (n, m), to `out`, (n,), in double precision."""
+    """Add the sum of squares of each row of `values`, (n, m), to `out`, (n,) of float64."""
     n, m = values.shape
     for i in range(n):
         total = 0.0

@@ -193,8 +193,7 @@ def on_threads(monkeypatch, count, data, estimator):
 @pytest.mark.parametrize("options", [{}, {"dtype": "float32"}, {"pixel_fraction": 0.5}], ids=str)
 @pytest.mark.parametrize("width", [8, 64])
 def test_one_thread_and_several_give_the_same_bits(monkeypatch, width, options):
-    monkeypatch.setattr(problem_module, "BLOCK_ENTRIES", 1)
-    monkeypatch.setattr(problem_module, "SMALLEST_BLOCK", width)
+    helpers.use_small_blocks(monkeypatch, width)
     data = helpers.simulate(30, 500, 3, seed=8)
     one, two, five = (on_threads(monkeypatch, count, data, SequentialNMF(3, **BRIEF, **options)) for count in (1, 2, 5))
     helpers.assert_same_bits(two, one)
@@ -207,6 +206,17 @@ def test_one_thread_and_two_give_the_same_bits_on_blocks_of_the_real_size(monkey
     brief = SequentialNMF(3, dtype=dtype, tol=0, max_iter=5)
     one, two = (on_threads(monkeypatch, count, data, brief) for count in (1, 2))
     helpers.assert_same_bits(two, one)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.02, 0.3])
+def test_one_thread_and_several_give_the_same_bits_for_uniform_weights(monkeypatch, missing):
+    data = helpers.simulate(60, 4000, 3, seed=10, missing=missing)
+    results = []
+    for count in (1, 2, 5):
+        monkeypatch.setenv("ASTRONMF_NUM_THREADS", str(count))
+        results.append(helpers.results_of(SequentialNMF(3, **BRIEF).fit(data.X, mask=data.mask)))
+    helpers.assert_same_bits(results[1], results[0])
+    helpers.assert_same_bits(results[2], results[0])
 
 
 def test_the_same_fit_twice_gives_the_same_bits(noisy, fitted):

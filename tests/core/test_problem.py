@@ -2,7 +2,6 @@ import helpers
 import numpy as np
 import pytest
 
-from astronmf.core import problem as problem_module
 from astronmf.core.alternating import chi2, chi2_by_observation
 from astronmf.core.problem import Problem, pair_products
 from astronmf.core.results import in_problem_units
@@ -87,8 +86,7 @@ def test_the_pixels_row_problems_are_their_formulas(data, weights, mask):
 
 
 def test_the_observations_row_problems_are_their_formulas(data, weights, mask, monkeypatch):
-    monkeypatch.setattr(problem_module, "BLOCK_ENTRIES", 1)
-    monkeypatch.setattr(problem_module, "SMALLEST_BLOCK", 8)
+    helpers.use_small_blocks(monkeypatch, 8)
     problem = Problem.from_arrays(data[0], weights, mask)
     _, B = in_problem_units(problem, *data[1:])
     gram, right = problem.coefficient_system(B)
@@ -123,8 +121,7 @@ def test_a_subset_of_the_pixels_is_the_problem_of_those_pixels(data, weights, ma
 
 
 def test_blocks_cover_every_pixel_once(data, monkeypatch):
-    monkeypatch.setattr(problem_module, "BLOCK_ENTRIES", 1)
-    monkeypatch.setattr(problem_module, "SMALLEST_BLOCK", 8)
+    helpers.use_small_blocks(monkeypatch, 8)
     covered = [j for block in Problem.from_arrays(data[0]).blocks() for j in range(P)[block]]
     assert covered == list(range(P))
 
@@ -140,3 +137,26 @@ def test_the_computation_is_in_the_datas_type_or_the_one_asked_for(data, given, 
 def test_sums_that_overflow_are_refused_and_not_returned_as_nan():
     with pytest.raises(ValueError, match=r"'X' must be such that the sum of weights × X² is finite.*1e\+300"):
         Problem.from_arrays(np.full((2, 3), 1e300))
+
+
+@pytest.mark.parametrize("small", [1e-40, 1e-50])
+def test_a_weight_beyond_the_reach_of_single_precision_is_missing_there(data, small):
+    weights = np.random.default_rng(14).uniform(0.5, 2, (N, P))
+    weights[:, 7] = small
+    single, double = (Problem.from_arrays(data[0], weights, dtype=kind) for kind in ("f4", "f8"))
+    assert not single.supported[7]
+    assert single.n_valid == N * (P - 1)
+    assert double.supported[7]
+    assert double.n_valid == N * P
+
+
+def test_stretches_that_only_touch_one_another_in_a_chain_are_seen_to_be_separable(data):
+    weights = np.outer(np.arange(1.0, N + 1), np.linspace(1, 2, P))
+    starts = np.linspace(0, P - 10, N).astype(int)[np.random.default_rng(15).permutation(N)]
+    mask = (np.arange(P) < starts[:, None]) | (np.arange(P) >= starts[:, None] + 10)
+    assert Problem.from_arrays(data[0], weights, mask).is_separable
+
+
+def test_very_many_observations_come_in_narrow_blocks():
+    problem = Problem.from_arrays(np.ones((60_000, 70), dtype=np.float32))
+    assert max(block.stop - block.start for block in problem.blocks()) <= 64

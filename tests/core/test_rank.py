@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 
 from astronmf import SequentialNMF
-from astronmf.core import problem as problem_module
 from astronmf.core.problem import Problem
 from astronmf.core.rank import (
     bayesian_information,
@@ -38,8 +37,7 @@ def valid_weights(request, weights):
 
 
 def test_the_total_variance_is_its_formula(noisy, valid_weights, monkeypatch):
-    monkeypatch.setattr(problem_module, "BLOCK_ENTRIES", 1)
-    monkeypatch.setattr(problem_module, "SMALLEST_BLOCK", 7)
+    helpers.use_small_blocks(monkeypatch, 7)
     problem = Problem.from_arrays(noisy.X, valid_weights)
     direct = np.sum(valid_weights * (noisy.X - weighted_mean(noisy.X, valid_weights)) ** 2)
     assert total_variance(problem) * problem.chi2_unit == pytest.approx(direct, rel=1e-10)

@@ -128,6 +128,11 @@ def test_a_stage_that_has_not_converged_is_warned_of_by_number_and_limit(noisy):
     assert list(fit.history_["converged"]) == [True, False, False]
 
 
+def test_a_stage_that_single_precision_ends_is_warned_of_as_such(noisy):
+    with pytest.warns(ConvergenceWarning, match=r"stages ended above 'tol'=1e-12, where rounding.*dtype='float64'"):
+        SequentialNMF(2, tol=1e-12, max_iter=5000, dtype="float32").fit(*noisy.inputs)
+
+
 def test_a_tolerance_of_zero_asks_for_no_convergence_and_gets_no_warning(noisy):
     assert not SequentialNMF(2, tol=0, max_iter=4).fit(*noisy.inputs).factorization_.last.converged
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from astronmf.kernels._jit import FAST_MATH
+from astronmf.kernels._vector import lanes
 from astronmf.kernels.nnls import active_set, coordinate_descent, solve_positive_definite
 
 
@@ -47,7 +48,8 @@ def test_coordinate_descent_holds_the_first_coordinates_fixed(case, form):
 @pytest.mark.parametrize("tolerance", [0.5, 0.2, 0.1, 0.05, 0.03, 0.01])
 def test_a_tile_stops_when_a_sweep_brings_too_little_of_the_first_gain(form, tolerance):
     problems = row_problems(4, 70, False, np.float64)
-    expected = naive.coordinate_descent(problems.grams, problems.right, problems.start, 0, 50, tolerance)
+    tile = lanes(problems.right)
+    expected = naive.coordinate_descent(problems.grams, problems.right, problems.start, 0, 50, tolerance, tile)
     problems.close(descend(problems, form(coordinate_descent), sweeps=50, tolerance=tolerance), expected)
 
 
@@ -57,6 +59,13 @@ def test_a_coordinate_that_nothing_depends_on_becomes_zero(form, shared):
     found = descend(problems, form(coordinate_descent), sweeps=6)
     assert not found[[1, 3]].any()
     problems.close(found, naive.coordinate_descent(problems.grams, problems.right, problems.start, 0, 6))
+
+
+def test_descent_says_how_many_sweeps_its_tiles_took():
+    problems = row_problems(4, 70, False, np.float64)
+    tiles = -(-70 // lanes(problems.right))
+    assert coordinate_descent(problems.packed, problems.right, problems.start.copy(), 0, 3, 0.0) == 3 * tiles
+    assert coordinate_descent(problems.packed, problems.right, problems.start.copy(), 0, 50, 1.0) == tiles
 
 
 def test_no_sweep_raises_any_items_objective(case):

@@ -3,7 +3,13 @@ import numpy as np
 import pytest
 from helpers import row_problems
 
-from astronmf.kernels.objective import coordinate_gain, positive_energy, quadratic_form, residual_chi2
+from astronmf.kernels.objective import (
+    coordinate_gain,
+    positive_energy,
+    quadratic_form,
+    residual_chi2,
+    square_sums,
+)
 
 
 def per_item(kernel, problems, *arguments):
@@ -65,3 +71,11 @@ def test_a_model_of_nan_where_the_weight_is_zero_does_not_count(kernel, block, f
     form(kernel)(weights, weights * data, model, out)
     form(kernel)(weights, weights * data, np.where(weights > 0, model, np.nan).astype(model.dtype), poisoned)
     np.testing.assert_array_equal(poisoned, out)
+
+
+def test_sums_of_squares_are_added_to_what_is_there(block, form):
+    values = block[1]
+    out = np.arange(5.0)
+    form(square_sums)(values, out)
+    expected = np.arange(5) + [sum(float(x) ** 2 for x in row) for row in values]
+    np.testing.assert_allclose(out, expected, rtol=1e-5 if values.dtype == np.float32 else 1e-12)

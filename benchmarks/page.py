@@ -14,7 +14,7 @@ from benchmarks.results import LEVELS, Memory, Race, Results, Stages, StartUp, S
 LARGEST_DIFFERENCE = 1e-6
 
 INTRODUCTION = """\
-Every number here comes from one call in a checkout of the source, which writes this page and its figure:
+Every number here comes from this call in a checkout of the source, which writes the page and its figure:
 
 ```sh
 pip install -e ".[benchmark]"

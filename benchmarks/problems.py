@@ -177,7 +177,7 @@ def _coronagraph(title: str, n_components: int, budget: float, n_frames: int = 1
 
 def _spectra(scale: float) -> Problem:
     n, p = (max(60, round(count * sqrt(scale))) for count in (2_760, 2_820))
-    return Problem("", "Spectra, half missing", *spectra(n_spectra=n, n_wavelengths=p), 12, 170.0)
+    return Problem("", "Spectra, half missing", *spectra(n_spectra=n, n_wavelengths=p), 12, 150.0)
 
 
 def _uniform(scale: float) -> Problem:
@@ -189,8 +189,8 @@ Maker = Callable[[float], Problem]
 
 MAKERS: dict[str, Maker] = {
     "a": _coronagraph("Coronagraph library", 5, budget=45.0),
-    "b": _coronagraph("Coronagraph library", 20, budget=25.0),
+    "b": _coronagraph("Coronagraph library", 20, budget=20.0),
     "c": _spectra,
     "d": _uniform,
-    "e": _coronagraph("Large library", 20, budget=30.0, n_frames=400, n_pixels=90_000),
+    "e": _coronagraph("Large library", 20, budget=25.0, n_frames=400, n_pixels=90_000),
 }

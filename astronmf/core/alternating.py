@@ -33,8 +33,9 @@ EXTRAPOLATION_GROWTH = 1.05
 EXTRAPOLATION_LIMIT_GROWTH = 1.01
 EXTRAPOLATION_SHRINKAGE = 1.5
 
-# So many slow iterations in a row count as an end: extrapolation starts slowly, and once more after each restart.
-SLOW_ITERATIONS = 3
+# So many slow iterations in a row make it worth looking whether this is the end: extrapolation starts slowly, and once
+# more after each restart.
+SLOW_ITERATIONS = 2
 
 # To this fraction of Σ V X², χ² from Gram matrices of single precision is uncertain.
 SINGLE_ROUNDING = 1e-7
@@ -58,7 +59,7 @@ class Settings:
     ----------
     solver : {"cd", "mu"}
     tol : float
-        Stop when three iterations in a row each lower χ² by less than this fraction, and `State.kkt` is below it.
+        Stop when two iterations in a row each lower χ² by less than this fraction, and `State.kkt` is below it.
     max_iter : int
         Of each stage.
     """
@@ -110,7 +111,13 @@ class State:
 
 
 def alternate(
-    problem: Problem, coefficients: FloatArray, components: FloatArray, settings: Settings, *, fixed: int = 0
+    problem: Problem,
+    coefficients: FloatArray,
+    components: FloatArray,
+    settings: Settings,
+    *,
+    fixed: int = 0,
+    limit: float | None = None,
 ) -> State:
     """Improve factors until they converge; the given arrays are not modified.
 
@@ -123,14 +130,15 @@ def alternate(
     settings
     fixed
         The first so many components stay as they are; all coefficients move.
+    limit
+        χ² that the first iteration must not exceed: that of the start, if it is not given.
 
     Returns
     -------
     State
         Its χ² never rises from one iteration to the next, whatever the extrapolation tried.
     """
-    state = State(coefficients, components, np.inf)
-    state.chi2 = chi2(problem, state.coefficients, state.components)
+    state = State(coefficients, components, chi2(problem, coefficients, components) if limit is None else limit)
     run = _multiplicative if settings.solver == "mu" else _extrapolated
     run(problem, state, settings, fixed)
     if not state.converged:

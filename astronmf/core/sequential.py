@@ -155,7 +155,7 @@ class _Builder:
         fixed = len(given.coefficients) if grow and self.sequence.refit == "last" else 0
         learnt = None if self.sample is None else self._learn(self.sample, grow, fixed)
         if learnt is not None:
-            self.state = alternating.alternate(self.problem, *learnt, self.settings, fixed=fixed)
+            self.state = alternating.alternate(self.problem, *learnt, self.settings, fixed=fixed, limit=np.inf)
         if learnt is None or not self.state.chi2 < given.chi2:  # a stage never ends above the one before it
             start = given.coefficients, given.components
             start = _with_new_component(self.problem, *start, self.sequence) if grow else start
@@ -218,7 +218,9 @@ def _with_new_component(
 
 def _finish(problem: Problem, state: State, unknown: BoolArray | None, variance: float, began: float) -> Stage:
     """Bring a state into the caller's units; its stage began at that time."""
-    chi2 = alternating.chi2(problem, state.coefficients, state.components)
+    chi2 = state.chi2
+    if problem.dtype != np.float64 or chi2 < alternating.CANCELLATION * problem.square_sum:
+        chi2 = alternating.chi2(problem, state.coefficients, state.components)
     coefficients, components = in_callers_units(problem, state.coefficients, state.components, unknown)
     return Stage(
         n_components=state.coefficients.shape[0],

@@ -35,7 +35,7 @@ EXTRAPOLATION_SHRINKAGE = 1.5
 
 # So many slow iterations in a row make it worth looking whether this is the end: extrapolation starts slowly, and once
 # more after each restart.
-SLOW_ITERATIONS = 2
+SLOW_ITERATIONS = 3
 
 # To this fraction of Σ V X², χ² from Gram matrices of single precision is uncertain.
 SINGLE_ROUNDING = 1e-7
@@ -59,7 +59,7 @@ class Settings:
     ----------
     solver : {"cd", "mu"}
     tol : float
-        Stop when two iterations in a row each lower χ² by less than this fraction, and `State.kkt` is below it.
+        Stop when three iterations in a row each lower χ² by less than this fraction, and `State.kkt` is below it.
     max_iter : int
         Of each stage.
     """
@@ -85,6 +85,10 @@ class State:
         When each value of the trace was reached, by `time.perf_counter`.
     slow_iterations : int
         How many in a row, up to now, lowered χ² by less than the tolerance.
+    patience : int
+        How many of them end the iteration.
+    system : ((k (k + 1) / 2, n) array, (k, n) array) or None
+        The observations' problems for `components`, where they are known.
     kkt : float
     converged : bool
     """
@@ -96,6 +100,8 @@ class State:
     trace: list[float] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     slow_iterations: int = 0
+    patience: int = SLOW_ITERATIONS
+    system: System | None = None
     kkt: float = float("nan")
     converged: bool = False
 
@@ -103,6 +109,10 @@ class State:
         """Put what was summed from residuals in the place of χ² from the row problems, which may have been too low."""
         self.trace = [max(value, chi2) for value in self.trace]
         self.chi2 = chi2
+
+    def accept(self, coefficients: FloatArray, components: FloatArray, chi2: float, system: System) -> None:
+        """Go to new factors."""
+        self.coefficients, self.components, self.chi2, self.system = coefficients, components, chi2, system
 
     def record(self, chi2: float) -> None:
         """Note χ² after an iteration."""
@@ -117,7 +127,7 @@ def alternate(
     settings: Settings,
     *,
     fixed: int = 0,
-    limit: float | None = None,
+    learnt: bool = False,
 ) -> State:
     """Improve factors until they converge; the given arrays are not modified.
 
@@ -130,19 +140,22 @@ def alternate(
     settings
     fixed
         The first so many components stay as they are; all coefficients move.
-    limit
-        χ² that the first iteration must not exceed: that of the start, if it is not given.
+    learnt
+        Whether the coefficients were learnt on a sample of the pixels and the components are a mere start. Then the
+        first iteration may end above the start, and it takes one slow iteration less to make an end.
 
     Returns
     -------
     State
         Its χ² never rises from one iteration to the next, whatever the extrapolation tried.
     """
-    state = State(coefficients, components, chi2(problem, coefficients, components) if limit is None else limit)
+    state = State(coefficients, components, np.inf if learnt else chi2(problem, coefficients, components))
+    state.patience -= learnt
     run = _multiplicative if settings.solver == "mu" else _extrapolated
     run(problem, state, settings, fixed)
     if not state.converged:
-        state.kkt = kkt(problem, state.coefficients, state.components, fixed, state.chi2)
+        state.kkt = kkt(problem, state, fixed)
+    state.system = None
     return state
 
 
@@ -154,8 +167,8 @@ def _multiplicative(problem: Problem, state: State, settings: Settings, fixed: i
             problem, system, state.coefficients, components, state, settings.solver
         )
         before = state.chi2
-        state.components, state.coefficients, state.chi2 = components, coefficients, found
-        state.record(state.chi2)
+        state.accept(coefficients, components, found, system)
+        state.record(found)
         if _is_converged(problem, state, before, settings, fixed):
             return
 
@@ -181,7 +194,7 @@ def _extrapolated(problem: Problem, state: State, settings: Settings, fixed: int
         if not descends:  # not even a plain step: rounding is all that is left
             state.converged = _is_stationary(problem, state, settings, fixed)
             return
-        state.components, state.coefficients, state.chi2 = components, coefficients, found
+        state.accept(coefficients, components, found, system)
         if _is_converged(problem, state, before, settings, fixed):
             return
         ahead = _moved(coefficients, last_coefficients, strength)
@@ -213,7 +226,7 @@ def _is_converged(problem: Problem, state: State, before: float, settings: Setti
     """Return whether χ² has stopped falling and the optimality conditions hold, each to the tolerance."""
     slow = before - state.chi2 <= settings.tol * state.chi2 or state.chi2 <= ROUNDING * problem.square_sum
     state.slow_iterations = state.slow_iterations + 1 if slow else 0
-    if state.slow_iterations < SLOW_ITERATIONS:
+    if state.slow_iterations < state.patience:
         return False
     state.converged = settings.tol > 0 and _is_stationary(problem, state, settings, fixed)
     state.slow_iterations = 0  # to measure takes as long as to iterate: not again at once
@@ -222,15 +235,14 @@ def _is_converged(problem: Problem, state: State, before: float, settings: Setti
 
 def _is_stationary(problem: Problem, state: State, settings: Settings, fixed: int) -> bool:
     """Measure `State.kkt` and return whether it is below the tolerance (or χ² is zero to rounding)."""
-    state.kkt = kkt(problem, state.coefficients, state.components, fixed, state.chi2)
+    state.kkt = kkt(problem, state, fixed)
     return state.kkt <= settings.tol or state.chi2 <= ROUNDING * problem.square_sum
 
 
-def kkt(
-    problem: Problem, coefficients: FloatArray, components: FloatArray, fixed: int = 0, total: float | None = None
-) -> float:
-    """Return what single-coordinate steps could still remove of χ², as a fraction of it (`total`, where known)."""
-    gram, right = problem.coefficient_system(components)
+def kkt(problem: Problem, state: State, fixed: int = 0) -> float:
+    """Return what single-coordinate steps could still remove of χ², as a fraction of it."""
+    coefficients, components = state.coefficients, state.components
+    gram, right = problem.coefficient_system(components) if state.system is None else state.system
     gain = _gain(gram, right, coefficients.astype(np.float64), 0)
     products = pair_products(coefficients)
 
@@ -239,8 +251,7 @@ def kkt(
         return _gain(gram, right, np.ascontiguousarray(components[:, block]), fixed)
 
     gain += sum(map_blocks(block_gain, problem.blocks()))
-    total = chi2(problem, coefficients, components) if total is None else total
-    return gain / total if total > 0 else 0.0
+    return gain / state.chi2 if state.chi2 > 0 else 0.0
 
 
 def sweep(

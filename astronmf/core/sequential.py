@@ -155,7 +155,7 @@ class _Builder:
         fixed = len(given.coefficients) if grow and self.sequence.refit == "last" else 0
         learnt = None if self.sample is None else self._learn(self.sample, grow, fixed)
         if learnt is not None:
-            self.state = alternating.alternate(self.problem, *learnt, self.settings, fixed=fixed, limit=np.inf)
+            self.state = alternating.alternate(self.problem, *learnt, self.settings, fixed=fixed, learnt=True)
         if learnt is None or not self.state.chi2 < given.chi2:  # a stage never ends above the one before it
             start = given.coefficients, given.components
             start = _with_new_component(self.problem, *start, self.sequence) if grow else start

@@ -11,9 +11,8 @@ from astropy.table import Table
 
 from astronmf import _formats
 from astronmf._inputs import unpack
-from astronmf._typing import BoolArray, FloatArray, no_progress
+from astronmf._typing import BoolArray, FloatArray
 from astronmf._validation import check_integer, check_shape
-from astronmf.core.compilation import compile_kernels
 from astronmf.core.projection import project
 from astronmf.core.results import Projection
 from astronmf.estimator import NMF, SequentialNMF, flat_problem
@@ -134,7 +133,6 @@ class Components:
         """
         values = unpack(X, weights, mask, uncertainty, self.unit)
         check_shape("X", values.data, (None, *self.data.shape[1:]))
-        compile_kernels(np.dtype(np.float64), no_progress)
         problem = flat_problem(values, np.float64, excluded=self.mask.ravel())
         return project(problem, self.data.reshape(len(self), -1))
 

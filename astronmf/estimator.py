@@ -14,12 +14,12 @@ from astronmf._inputs import Values, parts, unpack
 from astronmf._typing import BoolArray, FloatArray, Progress, no_progress
 from astronmf._validation import as_real_array, check_choice, check_integer, check_number, check_shape, fail
 from astronmf.core.alternating import Settings
-from astronmf.core.compilation import compile_kernels
 from astronmf.core.initialize import random_factors
-from astronmf.core.problem import Problem, working_dtype
+from astronmf.core.problem import Problem
 from astronmf.core.projection import project
 from astronmf.core.results import Factorization, Projection, in_problem_units
 from astronmf.core.sequential import SequentialSettings, build, factorize, start_by_residuals
+from astronmf.kernels.compilation import announced_compilation
 
 __all__ = ["NMF", "SequentialNMF"]
 
@@ -70,13 +70,8 @@ class _Factorizer:
         """
         values = unpack(X, weights, mask, uncertainty)
         check_choice("solver", self.solver, SOLVERS)
-        compile_kernels(working_dtype(values.data, self.dtype), self.progress or no_progress)
-        problem = self._problem(values)
-        if self.solver == "mu" and (problem.weighted < 0).any():
-            found = f"{int((problem.weighted < 0).sum())} negative values; solver='cd' keeps and uses them"
-            raise fail("X", "non-negative for solver='mu'", found)
-        check_integer("n_components", self.n_components, 1, min(problem.shape))
-        factorization = self._run(problem, self._settings())
+        with announced_compilation(self.progress):
+            factorization = self._factorization(values)
         self.shape_, self.unit_, self.factorization_ = values.data.shape[1:], values.unit, factorization
         return self
 
@@ -106,10 +101,10 @@ class _Factorizer:
         components = self._flat_components()
         values = unpack(X, weights, mask, uncertainty, self.unit_)
         check_shape("X", values.data, (None, *self.shape_))
-        compile_kernels(np.dtype(np.float64), self.progress or no_progress)
         covered = np.isfinite(components).all(axis=0)
-        problem = flat_problem(values, np.float64, excluded=np.asarray(~covered))
-        return project(problem, components)
+        with announced_compilation(self.progress):
+            problem = flat_problem(values, np.float64, excluded=np.asarray(~covered))
+            return project(problem, components)
 
     def inverse_transform(self, coefficients: ArrayLike) -> Any:
         """Return the models of observations, (m, ...), from their coefficients, (m, k).
@@ -184,6 +179,13 @@ class _Factorizer:
         given = {k: v for k, v in self.get_params().items() if v is not defaults[k].default}
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in given.items())})"
 
+    def _factorization(self, values: Values) -> Factorization:
+        settings, problem = self._settings(), self._problem(values)
+        if self.solver == "mu" and (problem.weighted < 0).any():
+            found = f"{int((problem.weighted < 0).sum())} negative values; solver='cd' keeps and uses them"
+            raise fail("X", "non-negative for solver='mu'", found)
+        return self._run(problem, settings)
+
     def _run(self, problem: Problem, settings: Settings) -> Factorization:
         raise NotImplementedError
 
@@ -192,6 +194,7 @@ class _Factorizer:
             raise fail("X", "an array of at least 2 dimensions, observations first", f"shape {values.data.shape}")
         if values.data.size == 0:
             raise fail("X", "of at least one observation and one pixel", f"shape {values.data.shape}")
+        check_integer("n_components", self.n_components, 1, min(len(values.data), values.data[0].size))
         return flat_problem(values, self.dtype)
 
     def _settings(self) -> Settings:

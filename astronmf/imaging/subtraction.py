@@ -18,7 +18,6 @@ from astronmf._validation import (
     fail,
 )
 from astronmf.components import Components
-from astronmf.core.compilation import compile_kernels
 from astronmf.estimator import SequentialNMF
 from astronmf.exceptions import GeometryWarning, MissingDataWarning, warn
 from astronmf.imaging.combination import METHODS
@@ -26,6 +25,7 @@ from astronmf.imaging.frames import Frames, check_same_grid
 from astronmf.imaging.geometry import annulus, from_sky
 from astronmf.imaging.reduction import Reduction
 from astronmf.imaging.target import Choice, model_target
+from astronmf.kernels.compilation import announced_compilation
 
 __all__ = ["build_components", "reduce"]
 
@@ -122,8 +122,8 @@ def reduce(
     elif components is not None:
         basis = components if n_components is None else components.at(n_components)
     _check_components(science, basis, choice)
-    compile_kernels(np.dtype(np.float64), progress)
-    target = model_target(science, basis, choice, scale)
+    with announced_compilation(progress):
+        target = model_target(science, basis, choice, scale)
     parameters = {
         "mode": mode,
         "n_components": len(basis),

@@ -35,6 +35,11 @@ def jit(function: Function) -> Function:
     return cast("Function", compiled)
 
 
-def cache_misses() -> int:
-    """Return how many kernels this process had to compile, because they were not in the cache."""
-    return sum(sum(kernel.stats.cache_misses.values()) for kernel in _kernels if hasattr(kernel, "stats"))
+def kernel_count() -> int:
+    """Return how many kernels are there."""
+    return len(_kernels)
+
+
+def is_cached() -> bool:
+    """Return whether compiled kernels are kept on disk."""
+    return all(kernel.stats.cache_path is not None for kernel in _kernels if hasattr(kernel, "stats"))

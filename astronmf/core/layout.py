@@ -176,6 +176,8 @@ def units(given: Given, found: Survey, scales: Scales | None) -> tuple[float, fl
     if not np.isfinite([squares, total]).all():
         largest = _largest(given, found.valid)
         raise fail("X", "such that the sum of weights × X² is finite", f"values up to {largest:g}")
+    if squares == 0 and (largest := _largest(given, found.valid)) > 0:
+        raise fail("X", "such that the sum of weights × X² is above 0 in double precision", f"values up to {largest:g}")
     data_unit = _power_of_two(np.sqrt(squares / total))
     return data_unit, 1.0 if scales else _power_of_two(total / count)
 

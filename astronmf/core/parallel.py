@@ -11,9 +11,8 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
@@ -58,7 +57,8 @@ def take_blocks(function: Callable[[Block], Result], blocks: Iterable[Block], ta
         finally:
             queue.stop()
             for future in futures:
-                future.result()
+                if not future.cancel():  # one that has not begun has nothing left to do
+                    future.result()
 
 
 class _Queue(Generic[Block, Result]):
@@ -104,21 +104,49 @@ class _Queue(Generic[Block, Result]):
                 self.taken += 1
 
 
-def _single_threaded_blas() -> AbstractContextManager[Any]:
-    """Hold BLAS to one thread, if this is the main thread.
+class _SingleThreadedBlas:
+    """Holds BLAS to one thread as long as any thread of the process is within.
 
-    OpenBLAS takes that number from the main thread only: what another thread sets may have no effect, and what it
-    restores neither, so that fits in several threads at once would leave BLAS slow for good.
+    The number is one for the whole process: what the first to come in finds, the last to leave restores. threadpoolctl
+    (from 3.7 on) lets one thread only set it, and ignores all others without a word; here any thread may come first
+    or leave last, so that whoever has that right is relieved of it.
     """
-    if threading.current_thread() is not threading.main_thread():
-        return nullcontext()
-    return cast("AbstractContextManager[Any]", _controller().limit(limits=1, user_api="blas"))
+
+    def __init__(self) -> None:
+        self.libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+        self.lock = threading.Lock()
+        self.users = 0
+        self.before: list[int] = []
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if self.users == 0:
+                self.before = [library.num_threads for library in self.libraries]
+                self._set([1] * len(self.libraries))
+            self.users += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.users -= 1
+            if self.users == 0:
+                self._set(self.before)
+
+    def _set(self, counts: list[int]) -> None:
+        for library, count in zip(self.libraries, counts, strict=True):
+            relieve = getattr(library, "clear_controlling_thread", _nobody)
+            relieve(force=True)
+            library.set_num_threads(count)
+            relieve(force=True)
+
+
+def _nobody(*, force: bool) -> None:
+    """Relieve nobody: libraries other than OpenBLAS, and older versions of threadpoolctl, know of no such right."""
 
 
 @cache
-def _controller() -> ThreadpoolController:
-    """Return the handle on the loaded BLAS libraries; finding them takes milliseconds, so once."""
-    return ThreadpoolController()
+def _single_threaded_blas() -> _SingleThreadedBlas:
+    """Return the one that all share; finding the loaded libraries takes milliseconds, so once."""
+    return _SingleThreadedBlas()
 
 
 @cache
@@ -129,3 +157,4 @@ def _executor(threads: int) -> ThreadPoolExecutor:
 
 if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads
     os.register_at_fork(after_in_child=_executor.cache_clear)
+    os.register_at_fork(after_in_child=_single_threaded_blas.cache_clear)

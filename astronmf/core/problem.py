@@ -12,7 +12,16 @@ from numpy.typing import DTypeLike
 from astronmf._typing import BoolArray, FloatArray, IntArray
 from astronmf._validation import as_real_array, check_broadcast, check_not_negative, check_shape, fail
 from astronmf.core.gaps import Gaps
-from astronmf.core.layout import Given, Survey, fill_general, fill_separable, separable_scales, survey, units
+from astronmf.core.layout import (
+    SMALLEST_WEIGHT,
+    Given,
+    Survey,
+    fill_general,
+    fill_separable,
+    separable_scales,
+    survey,
+    units,
+)
 from astronmf.core.parallel import take_blocks
 from astronmf.exceptions import MissingDataWarning, warn
 from astronmf.kernels import gram as gram_kernels
@@ -105,7 +114,7 @@ class Problem:
         Raises
         ------
         ValueError
-            If a shape does not fit, a weight is negative, or no value is left.
+            If a shape does not fit, a weight is negative, no value is left, or ``Σ V X²`` is out of range.
         """
         data = as_real_array("X", X)
         check_shape("X", data, (None, None))
@@ -118,7 +127,10 @@ class Problem:
             _warn_of_unexpected(found.unexpected, data.size)
         if not found.counts.any():
             raise fail("mask", "such that at least one value is left", f"0 valid values of {data.size}")
-        return cls._lay_out(given, found, kind)
+        problem = cls._lay_out(given, found, kind)
+        if warn:
+            _warn_of_faint_weights(int(found.counts.sum()) - problem.n_valid, data.size, kind)
+        return problem
 
     @classmethod
     def _lay_out(cls, given: Given, found: Survey, kind: np.dtype[Any]) -> Problem:
@@ -361,4 +373,12 @@ def _warn_of_unexpected(count: int, size: int) -> None:
     """Say how many values are missing although nothing declared them so."""
     if count:
         msg = f"{count} of {size} values of 'X' are NaN or Inf and not masked: they are treated as missing"
+        warn(msg, MissingDataWarning)
+
+
+def _warn_of_faint_weights(count: int, size: int, kind: np.dtype[Any]) -> None:
+    """Say how many weights were too small for the type of the computation."""
+    if count:
+        limit = f"below {SMALLEST_WEIGHT[kind.type]:g} of the mean weight, out of range in {kind}"
+        msg = f"{count} of {size} weights are {limit}: their values are treated as missing; set such 'weights' to 0"
         warn(msg, MissingDataWarning)

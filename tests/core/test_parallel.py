@@ -2,9 +2,11 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import helpers
 import pytest
-from threadpoolctl import threadpool_info
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from astronmf import SequentialNMF
 from astronmf.core.parallel import item_blocks, map_blocks, take_blocks, thread_count
 
 
@@ -81,6 +83,22 @@ def test_blas_has_one_thread_meanwhile_and_its_own_number_afterwards():
     before = blas_threads()
     assert set(map_blocks(lambda block: max(blas_threads()), range(8))) == {1}
     assert blas_threads() == before
+
+
+def test_blas_has_one_thread_also_for_a_caller_in_another_thread_and_while_someone_else_has_set_it():
+    with threadpool_limits(2, user_api="blas"), ThreadPoolExecutor(1) as user:
+        before = blas_threads()
+        assert set(user.submit(map_blocks, lambda block: max(blas_threads()), range(8)).result()) == {1}
+        assert blas_threads() == before
+
+
+def test_a_fit_has_the_same_bits_in_any_thread_and_beside_others():
+    data = helpers.simulate(60, 4000, 3, seed=11)
+    fit = SequentialNMF(3, tol=1e-4).fit(*data.inputs)
+    with ThreadPoolExecutor(3) as users:
+        others = list(users.map(lambda _: SequentialNMF(3, tol=1e-4).fit(*data.inputs), range(3)))
+    for other in others:
+        helpers.assert_same_bits((fit.coefficients_, fit.components_), (other.coefficients_, other.components_))
 
 
 def test_fits_in_several_threads_at_once_leave_blas_as_it_was():

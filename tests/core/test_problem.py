@@ -5,6 +5,7 @@ import pytest
 from astronmf.core.alternating import chi2, chi2_by_observation
 from astronmf.core.problem import Problem, pair_products
 from astronmf.core.results import in_problem_units
+from astronmf.exceptions import MissingDataWarning
 
 N, P, K = 7, 30, 2
 
@@ -139,11 +140,19 @@ def test_sums_that_overflow_are_refused_and_not_returned_as_nan():
         Problem.from_arrays(np.full((2, 3), 1e300))
 
 
+def test_sums_that_underflow_are_refused_and_not_returned_as_zero():
+    with pytest.raises(ValueError, match=r"'X' must be such that the sum of weights × X² is above 0.*1e-170"):
+        Problem.from_arrays(np.full((2, 3), 1e-170))
+    assert Problem.from_arrays(np.zeros((2, 3))).square_sum == 0
+
+
 @pytest.mark.parametrize("small", [1e-40, 1e-50])
 def test_a_weight_beyond_the_reach_of_single_precision_is_missing_there(data, small):
     weights = np.random.default_rng(14).uniform(0.5, 2, (N, P))
     weights[:, 7] = small
-    single, double = (Problem.from_arrays(data[0], weights, dtype=kind) for kind in ("f4", "f8"))
+    with pytest.warns(MissingDataWarning, match=f"{N} of {N * P} weights are below 1e-30 of the mean weight"):
+        single = Problem.from_arrays(data[0], weights, dtype="f4")
+    double = Problem.from_arrays(data[0], weights, dtype="f8")
     assert not single.supported[7]
     assert single.n_valid == N * (P - 1)
     assert double.supported[7]

@@ -262,8 +262,9 @@ class NMF(_Factorizer):
         coefficients (n, k) and components (k, ...), non-negative.
     pixel_fraction
         Where there are many more pixels than observations, coefficients are first learnt on a random part of the
-        pixels, which gets near the end several times sooner; all pixels then take part until `tol` is reached. "auto"
-        chooses the part (none of them if little would be saved), a number in (0, 1] sets it, `None` turns it off.
+        pixels, which gets near the end several times sooner; then all take part until `tol` is reached. "auto" chooses
+        the part (none if little would be saved), a number in (0, 1] bounds it, `None` turns it off. With more than
+        twice as many observations as pixels, components are learnt on a part of the observations instead.
     dtype
         float32 or float64; by default the data's.
     random_state

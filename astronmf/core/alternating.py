@@ -8,7 +8,7 @@ alternations (HER: Ang & Gillis 2019); ``solver="mu"`` is the multiplicative rul
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from time import perf_counter
 from typing import TypeAlias
@@ -104,6 +104,10 @@ class State:
     system: System | None = None
     kkt: float = float("nan")
     converged: bool = False
+
+    def flipped(self) -> State:
+        """Return the same with coefficients and components exchanged."""
+        return replace(self, coefficients=self.components, components=self.coefficients, system=None)
 
     def correct(self, chi2: float) -> None:
         """Put what was summed from residuals in the place of χ² from the row problems, which may have been too low."""

@@ -72,6 +72,13 @@ class Gaps:
         new = np.repeat(np.arange(pixels.size, dtype=np.int32), counts)
         return Gaps(self.complete[pixels], self.observations[chosen], new, self.sign[chosen], bounds)
 
+    def flipped(self, n: int) -> Gaps:
+        """Return the exceptions with observations and pixels exchanged; all pixels must be complete."""
+        order = np.argsort(self.observations, kind="stable")
+        pixels = self.observations[order]
+        bounds = np.searchsorted(pixels, np.arange(n + 1))
+        return Gaps(np.ones(n, dtype=bool), self.pixels[order], pixels, self.sign[order], bounds)
+
     def weights(self, n: int, block: slice, dtype: np.dtype[np.floating]) -> FloatArray:
         """Return a block's weights of 0 and 1, (n, m)."""
         out = np.repeat(self.complete[None, block], n, axis=0).astype(dtype)

@@ -9,7 +9,7 @@ import numpy as np
 
 from astronmf._typing import FloatArray
 from astronmf.core.parallel import map_blocks
-from astronmf.core.problem import Problem
+from astronmf.core.problem import Problem, rows_first
 from astronmf.kernels.objective import positive_energy
 
 __all__ = ["new_component", "random_factors"]
@@ -35,7 +35,8 @@ def new_component(problem: Problem, coefficients: FloatArray, components: FloatA
     def positive_part(block: slice) -> FloatArray:
         out = np.zeros(n)
         model = coefficients.T @ components[:, block]
-        positive_energy(problem.weights_in(block), problem.weighted[:, block], model, out)
+        weights, weighted = rows_first(problem.weights_in(block)), rows_first(problem.weighted[:, block])
+        positive_energy(weights, weighted, model, out)
         return out
 
     energy = np.sum(map_blocks(positive_part, problem.blocks()), axis=0)

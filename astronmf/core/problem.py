@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from astronmf._typing import BoolArray, FloatArray, IntArray
-from astronmf._validation import as_real_array, check_broadcast, check_not_negative, check_shape, fail
+from astronmf._validation import as_real_array, check_shape, fail
+from astronmf.core.checks import checked_mask, checked_weights, warn_of_faint_weights, warn_of_unexpected, working_dtype
 from astronmf.core.gaps import Gaps
 from astronmf.core.layout import (
-    SMALLEST_WEIGHT,
     Given,
     Survey,
     fill_general,
@@ -22,8 +22,7 @@ from astronmf.core.layout import (
     survey,
     units,
 )
-from astronmf.core.parallel import take_blocks
-from astronmf.exceptions import MissingDataWarning, warn
+from astronmf.core.parallel import map_blocks, take_blocks
 from astronmf.kernels import gram as gram_kernels
 from astronmf.kernels.objective import residual_chi2, square_sums
 
@@ -39,6 +38,9 @@ LARGEST_ENTRIES = 2_000_000
 # Blocks start at whole vectors, and come in a multiple of this number, so that a few threads get equally many.
 VECTOR = 32
 SHARES = 4
+
+# Observations for each pixel, from which on a sweep over blocks of observations costs less.
+TALL = 2
 
 
 @dataclass(frozen=True)
@@ -121,15 +123,15 @@ class Problem:
         if data.size == 0:
             raise fail("X", "of at least one observation and one pixel", f"shape {data.shape}")
         kind = working_dtype(data, dtype)
-        given = Given(data, _checked_weights(weights, data.shape), _checked_mask(mask, data.shape))
+        given = Given(data, checked_weights(weights, data.shape), checked_mask(mask, data.shape))
         found = survey(given)
         if warn:
-            _warn_of_unexpected(found.unexpected, data.size)
+            warn_of_unexpected(found.unexpected, data.size)
         if not found.counts.any():
             raise fail("mask", "such that at least one value is left", f"0 valid values of {data.size}")
         problem = cls._lay_out(given, found, kind)
         if warn:
-            _warn_of_faint_weights(int(found.counts.sum()) - problem.n_valid, data.size, kind)
+            warn_of_faint_weights(int(found.counts.sum()) - problem.n_valid, data.size, kind)
         return problem
 
     @classmethod
@@ -189,6 +191,27 @@ class Problem:
     def observed(self) -> BoolArray:
         """Which observations have a valid value: (n,) bool."""
         return np.asarray(self.counts > 0)
+
+    @property
+    def is_tall(self) -> bool:
+        """Whether it is quicker the other way up: many more observations than pixels."""
+        n, p = self.shape
+        return n > TALL * p and (self.gaps is None or bool(self.gaps.complete.all()))
+
+    def flipped(self) -> Problem:
+        """Return the same problem with observations and pixels exchanged; it shares the data."""
+        n, blocks = self.shape[0], self.blocks()
+        return Problem(
+            self.weighted.T,
+            None if self.weights is None else self.weights.T,
+            None if self.gaps is None else self.gaps.flipped(n),
+            self.column_scale,
+            self.row_scale,
+            np.concatenate(map_blocks(self.power, blocks)),
+            self.chi2_unit,
+            np.concatenate(map_blocks(lambda block: np.count_nonzero(self.weights_in(block), axis=0), blocks)),
+            self.observed,
+        )
 
     def blocks(self) -> list[slice]:
         """Return slices of pixels whose share of the data stays in cache."""
@@ -290,7 +313,7 @@ class Problem:
         elif self.is_separable:
             model *= self.weights[:, block]  # type: ignore[index]
         else:
-            residual_chi2(self.weights_in(block), self.weighted[:, block], model, out)
+            residual_chi2(rows_first(self.weights_in(block)), rows_first(self.weighted[:, block]), model, out)
             return out
         np.subtract(self.weighted[:, block], model, out=model)
         square_sums(model, out)
@@ -334,19 +357,6 @@ class Problem:
         )
 
 
-def working_dtype(data: FloatArray, dtype: DTypeLike | None) -> np.dtype[Any]:
-    """Return float32 or float64: what is asked for, or what the data are in."""
-    if dtype is None:
-        return np.dtype(np.float32 if data.dtype == np.float32 else np.float64)
-    try:
-        wanted = np.dtype(dtype)
-    except TypeError:
-        raise fail("dtype", "float32 or float64", repr(dtype)) from None
-    if wanted not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise fail("dtype", "float32 or float64", wanted)
-    return wanted
-
-
 def pair_products(factor: FloatArray) -> FloatArray:
     """Return the products of all pairs of a factor's rows: (k, m) to (k (k + 1) / 2, m)."""
     k, m = factor.shape
@@ -355,30 +365,6 @@ def pair_products(factor: FloatArray) -> FloatArray:
     return out
 
 
-def _checked_weights(weights: Any, shape: tuple[int, ...]) -> FloatArray | None:
-    """Return weights in the data's shape, or `None`."""
-    if weights is None:
-        return None
-    given = check_broadcast("weights", as_real_array("weights", weights), shape)
-    check_not_negative("weights", given, "use 0 for a value that is missing")
-    return given
-
-
-def _checked_mask(mask: Any, shape: tuple[int, ...]) -> BoolArray | None:
-    """Return a mask in the data's shape, or `None`."""
-    return None if mask is None else check_broadcast("mask", np.asarray(mask, dtype=bool), shape)
-
-
-def _warn_of_unexpected(count: int, size: int) -> None:
-    """Say how many values are missing although nothing declared them so."""
-    if count:
-        msg = f"{count} of {size} values of 'X' are NaN or Inf and not masked: they are treated as missing"
-        warn(msg, MissingDataWarning)
-
-
-def _warn_of_faint_weights(count: int, size: int, kind: np.dtype[Any]) -> None:
-    """Say how many weights were too small for the type of the computation."""
-    if count:
-        limit = f"below {SMALLEST_WEIGHT[kind.type]:g} of the mean weight, out of range in {kind}"
-        msg = f"{count} of {size} weights are {limit}: their values are treated as missing; set such 'weights' to 0"
-        warn(msg, MissingDataWarning)
+def rows_first(array: FloatArray) -> FloatArray:
+    """Return an array that kernels go through row by row: a copy of one that is stored by columns."""
+    return np.ascontiguousarray(array) if array.flags.f_contiguous else array

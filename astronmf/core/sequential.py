@@ -135,6 +135,9 @@ def start_by_residuals(problem: Problem, n_components: int, settings: Settings) 
 class _Builder:
     """The factors so far, and how to take them one stage on.
 
+    A problem of many more observations than pixels is worked on the other way up: what is said here of pixels is then
+    true of observations, and of components what is said of coefficients.
+
     With a sample of the pixels, the stage is first learnt on the sample. Coefficients are few and each pixel tells of
     all of them, so that a small part of the pixels brings them nearly to where all pixels would, at a small part of
     the cost.
@@ -143,23 +146,30 @@ class _Builder:
     def __init__(
         self, problem: Problem, settings: Settings, sequence: SequentialSettings, start: State | None = None
     ) -> None:
-        self.problem = problem
+        self.is_flipped = problem.is_tall and settings.solver == "cd" and sequence.refit == "all"
+        self.problem = problem.flipped() if self.is_flipped else problem
         self.settings = settings
         self.sequence = sequence
-        self.state = _empty(problem) if start is None else start
-        self.sample = _sample(problem, settings, sequence)
+        start = _empty(problem) if start is None else start
+        self._state = start.flipped() if self.is_flipped else start
+        self.sample = _sample(self.problem, settings, sequence)
+
+    @property
+    def state(self) -> State:
+        """The factors so far."""
+        return self._state.flipped() if self.is_flipped else self._state
 
     def advance(self, grow: bool) -> None:
         """Add a component (or refine those given at the start) and iterate."""
-        given = self.state
+        given = self._state
         fixed = len(given.coefficients) if grow and self.sequence.refit == "last" else 0
         learnt = None if self.sample is None else self._learn(self.sample, grow, fixed)
         if learnt is not None:
-            self.state = alternating.alternate(self.problem, *learnt, self.settings, fixed=fixed, learnt=True)
-        if learnt is None or not self.state.chi2 < given.chi2:  # a stage never ends above the one before it
+            self._state = alternating.alternate(self.problem, *learnt, self.settings, fixed=fixed, learnt=True)
+        if learnt is None or not self._state.chi2 < given.chi2:  # a stage never ends above the one before it
             start = given.coefficients, given.components
             start = _with_new_component(self.problem, *start, self.sequence) if grow else start
-            self.state = alternating.alternate(self.problem, *start, self.settings, fixed=fixed)
+            self._state = alternating.alternate(self.problem, *start, self.settings, fixed=fixed)
 
     def _learn(self, sample: Sample, grow: bool, fixed: int) -> tuple[FloatArray, FloatArray] | None:
         """Return the coefficients that the sample teaches, and components for all pixels to start from.
@@ -167,7 +177,7 @@ class _Builder:
         `None` if it has little to teach: a good start that was given would be spoilt by the sample's own noise.
         """
         part = sample.problem(self.problem)  # not kept: gathering it again is quick
-        coefficients, components = self.state.coefficients, sample.of(self.state.components)
+        coefficients, components = self._state.coefficients, sample.of(self._state.components)
         if grow:
             coefficients, components = _with_new_component(part, coefficients, components, self.sequence)
         rough = replace(
@@ -180,7 +190,7 @@ class _Builder:
         if not grow and learnt.chi2 > (1 - lesson) * alternating.chi2(part, coefficients, components):
             return None
         start = np.zeros((len(coefficients), self.problem.shape[1]), dtype=self.problem.dtype)
-        start[: len(self.state.components)] = self.state.components
+        start[: len(self._state.components)] = self._state.components
         sample.put(learnt.components[fixed:], start[fixed:])
         return learnt.coefficients, start
 

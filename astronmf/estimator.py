@@ -261,10 +261,9 @@ class NMF(_Factorizer):
         "residual": a brief sequential build, with nothing random in it. "random": uniform, from `random_state`. Or
         coefficients (n, k) and components (k, ...), non-negative.
     pixel_fraction
-        Where there are many more pixels than observations, coefficients are first learnt on a random part of the
-        pixels, which gets near the end several times sooner; then all take part until `tol` is reached. "auto" chooses
-        the part (none if little would be saved), a number in (0, 1] bounds it, `None` turns it off. With more than
-        twice as many observations as pixels, components are learnt on a part of the observations instead.
+        With many more pixels than observations, coefficients are first learnt on a random part of the pixels (the other
+        way about with more observations), which is several times quicker; then all take part until `tol` is reached.
+        "auto" chooses the part (none if little would be saved), a number in (0, 1] bounds it, `None` turns it off.
     dtype
         float32 or float64; by default the data's.
     random_state

@@ -15,8 +15,8 @@ from astronmf.core import alternating
 from astronmf.core.alternating import Settings, State, System, alternate
 from astronmf.core.problem import Problem
 from astronmf.core.projection import unpack_gram
-from benchmarks.alternatives_newton import Curvature, conjugate_gradients, restricted_inverse
-from benchmarks.alternatives_table import Factors, Run, print_runs, setup
+from benchmarks.alternatives.newton import Curvature, conjugate_gradients, restricted_inverse
+from benchmarks.alternatives.table import Factors, Run, print_runs, setup
 from benchmarks.race import say
 
 CASES = (("a", 5, 120), ("a", 10, 150), ("d", 10, 120))

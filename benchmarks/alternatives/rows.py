@@ -12,8 +12,8 @@ from astronmf.core.alternating import Settings, alternate
 from astronmf.core.problem import pair_products
 from astronmf.kernels.nnls import active_set, coordinate_descent
 from astronmf.kernels.objective import quadratic_form
-from benchmarks.alternatives_kernels import block_pivoting, cyclic, greedy
-from benchmarks.alternatives_table import print_table, setup
+from benchmarks.alternatives.kernels import block_pivoting, cyclic, greedy
+from benchmarks.alternatives.table import print_table, setup
 from benchmarks.race import say
 
 KEY = "a"

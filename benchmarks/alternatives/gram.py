@@ -16,7 +16,7 @@ from astronmf.core.parallel import take_blocks
 from astronmf.core.problem import Problem, pair_products
 from astronmf.kernels._jit import jit
 from astronmf.kernels._vector import Vector, lanes, load, store, total
-from benchmarks.alternatives_table import print_table
+from benchmarks.alternatives.table import print_table
 from benchmarks.problems import library
 from benchmarks.race import say
 

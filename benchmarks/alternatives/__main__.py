@@ -11,11 +11,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
-from benchmarks import alternatives_gram as gram
-from benchmarks import alternatives_joint as joint
-from benchmarks import alternatives_rows as rows
-from benchmarks import alternatives_stages as stages
-from benchmarks.alternatives_table import heading
+from benchmarks.alternatives import gram, joint, rows, stages
+from benchmarks.alternatives.table import heading
 
 SECTIONS: dict[str, Callable[[], None]] = {
     "acceleration": joint.print_accelerations,

@@ -14,7 +14,7 @@ import numpy as np
 from astronmf import NMF, SequentialNMF
 from astronmf.core.problem import Problem
 from astronmf.exceptions import ConvergenceWarning
-from benchmarks.alternatives_table import print_table
+from benchmarks.alternatives.table import print_table
 from benchmarks.problems import library
 from benchmarks.race import say
 

@@ -20,10 +20,12 @@ __all__ = ["SequentialSettings", "build", "factorize"]
 
 STARTING_ITERATIONS = 2
 
-# Pixels on which coefficients are learnt, where it is left to us: so many, and so many for each observation; and only
-# if that saves most of the work.
-SAMPLED_PIXELS = 5_000
-SAMPLED_RATIO = 10
+# Pixels on which coefficients are learnt, where it is left to us: this part of all, but so many for each component, and
+# no more than so many; and only of data that are worth it, and if it saves most of the work.
+SAMPLED_FRACTION = 0.1
+SAMPLED_FOR_COMPONENT = 20
+MOST_SAMPLED = 5_000
+SMALLEST_DATA = 1_000_000
 SMALLEST_SAVING = 4
 
 # How far the sample is taken: beyond that it learns its own noise.
@@ -87,7 +89,7 @@ def build(
     -------
     Factorization
     """
-    builder = _Builder(problem, settings, sequence, None if start is None else State(*start, np.inf))
+    builder = _Builder(problem, n_components, settings, sequence, None if start is None else State(*start, np.inf))
     given = builder.state.coefficients.shape[0]
     variance = total_variance(problem)
     stages: list[Stage] = []
@@ -116,7 +118,7 @@ def factorize(
     """
     began = perf_counter()
     start = State(coefficients, components, np.inf)
-    builder = _Builder(problem, settings, sequence or SequentialSettings(), start)
+    builder = _Builder(problem, len(coefficients), settings, sequence or SequentialSettings(), start)
     builder.advance(grow=False)
     stage = _finish(problem, builder.state, None, total_variance(problem), began)
     progress(1, 1, "components")
@@ -126,7 +128,7 @@ def factorize(
 def start_by_residuals(problem: Problem, n_components: int, settings: Settings) -> tuple[FloatArray, FloatArray]:
     """Return a start for a joint factorization: a sequential build with a few iterations a stage."""
     brief = Settings(settings.solver, settings.tol, STARTING_ITERATIONS)
-    builder = _Builder(problem, brief, SequentialSettings(pixel_fraction=None))
+    builder = _Builder(problem, n_components, brief, SequentialSettings(pixel_fraction=None))
     for _ in range(n_components):
         builder.advance(grow=True)
     return builder.state.coefficients, builder.state.components
@@ -144,7 +146,12 @@ class _Builder:
     """
 
     def __init__(
-        self, problem: Problem, settings: Settings, sequence: SequentialSettings, start: State | None = None
+        self,
+        problem: Problem,
+        n_components: int,
+        settings: Settings,
+        sequence: SequentialSettings,
+        start: State | None = None,
     ) -> None:
         self.is_flipped = problem.is_tall and settings.solver == "cd" and sequence.refit == "all"
         self.problem = problem.flipped() if self.is_flipped else problem
@@ -152,7 +159,7 @@ class _Builder:
         self.sequence = sequence
         start = _empty(problem) if start is None else start
         self._state = start.flipped() if self.is_flipped else start
-        self.sample = _sample(self.problem, settings, sequence)
+        self.sample = _sample(self.problem, n_components, settings, sequence)
 
     @property
     def state(self) -> State:
@@ -195,17 +202,23 @@ class _Builder:
         return learnt.coefficients, start
 
 
-def _sample(problem: Problem, settings: Settings, sequence: SequentialSettings) -> Sample | None:
+def _sample(problem: Problem, n_components: int, settings: Settings, sequence: SequentialSettings) -> Sample | None:
     """Return the pixels on which coefficients are learnt first; `None` for all of them."""
-    n, p = problem.shape
     fraction = sequence.pixel_fraction
     if fraction is None or settings.solver == "mu":
         return None
-    count = max(SAMPLED_PIXELS, SAMPLED_RATIO * n) if fraction == "auto" else float(fraction) * p
-    if fraction == "auto" and count * SMALLEST_SAVING > p:
+    worthwhile = _sampled_pixels(problem, n_components) if fraction == "auto" else float(fraction) * problem.shape[1]
+    if not worthwhile:
         return None
-    sample = Sample.draw(problem, int(np.ceil(count)), sequence.random_state)
+    sample = Sample.draw(problem, int(np.ceil(worthwhile)), sequence.random_state)
     return sample if sample.pixels.size else None
+
+
+def _sampled_pixels(problem: Problem, n_components: int) -> int:
+    """Return how many pixels to learn on; 0 where a sample is not worth it."""
+    n, p = problem.shape
+    count = min(max(int(SAMPLED_FRACTION * p), SAMPLED_FOR_COMPONENT * n_components), MOST_SAMPLED)
+    return count if n * p >= SMALLEST_DATA and count * SMALLEST_SAVING <= p else 0
 
 
 def _empty(problem: Problem) -> State:

@@ -82,8 +82,23 @@ def test_a_stage_that_a_sample_leads_astray_is_built_without_it(monkeypatch):
     assert (np.diff(found.history_["chi2"]) < 0).all()
 
 
-@pytest.mark.parametrize(("n", "p", "sampled"), [(20, 30_000, True), (20, 3000, False), (900, 30_000, False)])
-def test_a_sample_is_taken_where_there_are_many_more_pixels_than_observations(n, p, sampled):
+@pytest.mark.parametrize(
+    ("n", "p", "k", "count"),
+    [
+        (100, 30_000, 5, 3000),  # a tenth
+        (100, 90_000, 5, 5000),  # enough
+        (2000, 2000, 12, 240),  # so many for each component
+        (2000, 900, 12, 0),  # they would be most of all
+        (20, 30_000, 5, 0),  # done at once anyway
+    ],
+)
+def test_a_sample_is_as_large_as_is_worth_it(n, p, k, count):
     problem = Problem.from_arrays(np.ones((n, p), dtype=np.float32))
-    found = sequential._sample(problem, sequential.Settings(), sequential.SequentialSettings())
-    assert (found is not None) == sampled
+    assert sequential._sampled_pixels(problem, k) == count
+    found = sequential._sample(problem, k, sequential.Settings(), sequential.SequentialSettings())
+    assert (0 if found is None else found.pixels.size) == pytest.approx(count, abs=1)
+    assert (
+        sequential._sample(problem, k, sequential.Settings(), sequential.SequentialSettings(pixel_fraction=None))
+        is None
+    )
+    assert sequential._sample(problem, k, sequential.Settings("mu"), sequential.SequentialSettings()) is None

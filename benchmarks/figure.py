@@ -1,4 +1,4 @@
-"""χ² above the best known against time: one panel for each problem, one line for each system."""
+"""χ² above the best in reach against time: one panel for each problem, one line for each system."""
 
 from __future__ import annotations
 
@@ -60,9 +60,10 @@ def _panel(panel: Any, race: Race) -> None:
 
 
 def _line(race: Race, run: Run) -> tuple[np.ndarray, np.ndarray]:
-    """Return seconds, and χ² above the best in per cent, of a run."""
+    """Return seconds, and χ² above the best that the system could reach, in per cent, of a run."""
+    best = race.in_reach(run.system)
     looks = [look for look in run.looks if look.seconds > 0]
-    excess = np.array([100 * (look.chi2 / race.best - 1) for look in looks])
+    excess = np.array([100 * (look.chi2 / best - 1) for look in looks])
     return np.array([look.seconds for look in looks]), np.maximum(excess, LOWEST / 10)
 
 
@@ -74,7 +75,7 @@ def _frame(panel: Any, race: Race) -> None:
     panel.annotate(size, (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points", fontsize=FONT - 1)
     panel.set(xscale="log", yscale="log", ylim=(LOWEST, HIGHEST))
     panel.set_xlabel("seconds", fontsize=FONT)
-    panel.set_ylabel("χ² above the best known", fontsize=FONT)
+    panel.set_ylabel("χ² above the best in reach", fontsize=FONT)
     panel.tick_params(labelsize=FONT - 1)
     panel.xaxis.set_major_locator(LogLocator(numticks=9))
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -136,6 +137,8 @@ def _key(panel: Any, races: Iterable[Race]) -> None:
         "All from the same start. Arrows: to\n"
         f"{LEVEL:g} %, the fastest peer ÷ astronmf in\n"
         "double precision; > where the peer\n"
-        "did not get there in its time."
+        "did not get there in its time.\n"
+        "NonnegMFPy sets negative data to 0:\n"
+        "above the best fit to such data."
     )
     panel.text(0.02, 0.02, note, transform=panel.transAxes, fontsize=FONT, va="bottom", color="0.25")

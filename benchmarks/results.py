@@ -126,13 +126,18 @@ class Race:
         """The systems that took part, in order."""
         return list(dict.fromkeys(run.system for run in self.runs))
 
+    def in_reach(self, system: str) -> float:
+        """Return the best χ² known that a system could reach: where it changes the data, it is above `best`."""
+        own = min((run.chi2 for run in self.of(system) if isfinite(run.chi2)), default=inf)
+        return min(self.floors[system], own) if system in self.floors else self.best
+
     def of(self, system: str) -> list[Run]:
         """Return all runs of a system."""
         return [run for run in self.runs if run.system == system]
 
     def seconds_to(self, system: str, level: float) -> float:
-        """Return the median over the rounds of the seconds to within `level` per cent of the best (or its floor)."""
-        best = self.floors.get(system, self.best)
+        """Return the median over the rounds of the seconds to within `level` per cent of the best in reach."""
+        best = self.in_reach(system)
         return median(run.seconds_to(best * (1 + level / 100), best) for run in self.of(system))
 
     def seconds(self, system: str) -> float:
@@ -164,39 +169,32 @@ class Build:
 
 @dataclass(frozen=True)
 class Stages:
-    """Sequential builds of two systems, all rounds; `tol` is that of ours and of ours by default."""
+    """Sequential builds of two systems, all rounds; a list for each tolerance of ours."""
 
     n_valid: int
-    tol: tuple[float, float]
-    ours: list[Build]
-    default: list[Build]
+    tolerances: tuple[float, ...]
+    ours: list[list[Build]]
     peer: list[Build]
     orientation: str
 
     @property
     def ratio(self) -> float:
-        """The peer's total time over ours, medians."""
-        return self._total(self.peer) / self._total(self.ours)
-
-    @property
-    def default_ratio(self) -> float:
-        """The peer's total time over ours by default, medians."""
-        return self._total(self.peer) / self._total(self.default)
+        """The peer's total time over ours at the first tolerance, medians."""
+        return self.ratio_to(self.ours[0])
 
     @property
     def lower_everywhere(self) -> bool:
-        """Whether our χ² is lower after every stage of every round."""
-        return self._lower(self.ours) and self._lower(self.default)
-
-    @staticmethod
-    def _total(builds: list[Build]) -> float:
-        return median(build.seconds[-1] for build in builds)
-
-    def _lower(self, ours: list[Build]) -> bool:
+        """Whether our χ² is lower after every stage of every round, at every tolerance."""
         return all(
-            max(build.chi2[stage] for build in ours) <= min(build.chi2[stage] for build in self.peer)
-            for stage in range(len(ours[0].chi2))
+            max(build.chi2[stage] for build in builds) <= min(build.chi2[stage] for build in self.peer)
+            for builds in self.ours
+            for stage in range(len(self.peer[0].chi2))
         )
+
+    def ratio_to(self, builds: list[Build]) -> float:
+        """Return the peer's total time over that of some builds, medians."""
+        theirs, ours = (median(build.seconds[-1] for build in those) for those in (self.peer, builds))
+        return theirs / ours
 
 
 @dataclass(frozen=True)
@@ -317,7 +315,9 @@ def load(path: Path) -> Results:
     parts = {
         "races": [_race(race) for race in raw["races"]],
         "stages": stages
-        and Stages(**stages | {who: [Build(**b) for b in stages[who]] for who in ("ours", "default", "peer")}),
+        and Stages(
+            **stages | {"ours": [_builds(builds) for builds in stages["ours"]], "peer": _builds(stages["peer"])}
+        ),
         "target": target and Target(**target),
         "sweeps": [Sweep(**sweep) for sweep in raw["sweeps"]],
         "memory": [Memory(**memory) for memory in raw["memory"]],
@@ -328,6 +328,10 @@ def load(path: Path) -> Results:
 
 def _race(raw: dict[str, Any]) -> Race:
     return Race(**raw | {"unhurried": _run(raw["unhurried"]), "runs": [_run(run) for run in raw["runs"]]})
+
+
+def _builds(raw: list[dict[str, Any]]) -> list[Build]:
+    return [Build(**build) for build in raw]
 
 
 def _run(raw: dict[str, Any]) -> Run:

@@ -15,6 +15,7 @@ MISSING = 0.03
 READ_NOISE = 5.0
 WAVES = 12  # of each pattern of speckles
 START_SEED = 1
+TINY = 100, 1_400
 
 STRETCH = 0.52  # of the rest-frame grid that one spectrum covers
 BAD_PIXELS = 0.04
@@ -71,8 +72,8 @@ class Problem:
         return chi2(self.data, self.valid_weights, np.nan_to_num(coefficients), np.nan_to_num(components))
 
     def tiny(self) -> Problem:
-        """Return a problem of the same kinds of arrays, to compile with."""
-        n, step = min(len(self.data), 3 * self.n_components), max(1, self.data.shape[1] // 300)
+        """Return a problem of the same kinds of arrays, to compile with: large enough for several blocks of pixels."""
+        n, step = min(len(self.data), TINY[0]), max(1, self.data.shape[1] // TINY[1])
         cut = [
             None if array is None else np.ascontiguousarray(array[:n, ::step])
             for array in (self.data, self.weights, self.mask)

@@ -22,7 +22,7 @@ from astronmf.kernels.multiplicative import multiplicative_step
 from astronmf.kernels.nnls import coordinate_descent
 from astronmf.kernels.objective import coordinate_gain, quadratic_form
 
-__all__ = ["Settings", "State", "alternate", "chi2_by_observation"]
+__all__ = ["Settings", "State", "alternate", "chi2_by_observation", "improve"]
 
 INNER_SWEEPS = 50
 INNER_TOLERANCE = 1e-4
@@ -125,42 +125,33 @@ class State:
 
 
 def alternate(
-    problem: Problem,
-    coefficients: FloatArray,
-    components: FloatArray,
-    settings: Settings,
-    *,
-    fixed: int = 0,
-    learnt: bool = False,
+    problem: Problem, coefficients: FloatArray, components: FloatArray, settings: Settings, fixed: int = 0
 ) -> State:
-    """Improve factors until they converge; the given arrays are not modified.
+    """Return factors improved until they converge, from a start (k, n) and (k, p); the rest as `improve`."""
+    state = State(coefficients, components, chi2(problem, coefficients, components))
+    improve(problem, state, settings, fixed)
+    return state
+
+
+def improve(problem: Problem, state: State, settings: Settings, fixed: int = 0) -> None:
+    """Move a state on until it converges; the arrays that it starts from are not modified.
+
+    Its χ² never rises from one iteration to the next, whatever the extrapolation tried.
 
     Parameters
     ----------
     problem
-    coefficients : (k, n) array
-    components : (k, p) array
-        Start, at least 0.
+    state
+        Factors of at least 0, and the χ² that the first iteration must not exceed.
     settings
     fixed
         The first so many components stay as they are; all coefficients move.
-    learnt
-        Whether the coefficients were learnt on a sample of the pixels and the components are a mere start. Then the
-        first iteration may end above the start, and it takes one slow iteration less to make an end.
-
-    Returns
-    -------
-    State
-        Its χ² never rises from one iteration to the next, whatever the extrapolation tried.
     """
-    state = State(coefficients, components, np.inf if learnt else chi2(problem, coefficients, components))
-    state.patience -= learnt
     run = _multiplicative if settings.solver == "mu" else _extrapolated
     run(problem, state, settings, fixed)
     if not state.converged:
         state.kkt = kkt(problem, state, fixed)
     state.system = None
-    return state
 
 
 def _multiplicative(problem: Problem, state: State, settings: Settings, fixed: int) -> None:
@@ -180,12 +171,14 @@ def _multiplicative(problem: Problem, state: State, settings: Settings, fixed: i
 def _extrapolated(problem: Problem, state: State, settings: Settings, fixed: int) -> None:
     """Alternate with extrapolation; a trial that raises χ² is dropped, and plain steps go on from the last pair."""
     solver = settings.solver
-    last_components, last_coefficients = state.components, state.coefficients
-    ahead = state.coefficients
+    last_coefficients = ahead = state.coefficients
+    last_components: FloatArray | None = None  # as they were solved; those of the state, unless it was extrapolated to
     extrapolation, strength, limit = 0.0, EXTRAPOLATION_START, 1.0
     for _ in range(settings.max_iter):
-        solved = np.empty_like(state.components) if extrapolation > 0 else None
-        move = partial(_extrapolate, last_components, extrapolation, solved)
+        move = None
+        if extrapolation > 0:
+            last_components = state.components.copy() if last_components is None else last_components
+            move = partial(_extrapolate, last_components, extrapolation)
         components, system = sweep(problem, ahead, state.components, solver, fixed, move)
         coefficients, found = solve_coefficients(problem, system, ahead, components, state, solver)
         before = state.chi2
@@ -193,7 +186,7 @@ def _extrapolated(problem: Problem, state: State, settings: Settings, fixed: int
         descends = found <= before  # NaN does not
         if not descends and extrapolation > 0:
             limit, strength, extrapolation = strength, strength / EXTRAPOLATION_SHRINKAGE, 0.0
-            ahead = state.coefficients
+            ahead, last_components = state.coefficients, None
             continue
         if not descends:  # not even a plain step: rounding is all that is left
             state.converged = _is_stationary(problem, state, settings, fixed)
@@ -201,8 +194,7 @@ def _extrapolated(problem: Problem, state: State, settings: Settings, fixed: int
         state.accept(coefficients, components, found, system)
         if _is_converged(problem, state, before, settings, fixed):
             return
-        ahead = _moved(coefficients, last_coefficients, strength)
-        last_components, last_coefficients = components if solved is None else solved, coefficients
+        ahead, last_coefficients = _moved(coefficients, last_coefficients, strength), coefficients
         extrapolation = strength
         strength = min(limit, strength * EXTRAPOLATION_GROWTH)
         limit = min(1.0, limit * EXTRAPOLATION_LIMIT_GROWTH)
@@ -216,14 +208,11 @@ def _moved(factor: FloatArray, last: FloatArray, strength: float) -> FloatArray:
     return np.maximum(out, 0, out=out)
 
 
-def _extrapolate(
-    last: FloatArray, strength: float, solved: FloatArray | None, here: FloatArray, block: slice
-) -> FloatArray:
-    """Keep a block that was just solved in `solved`, and return where extrapolation moves it."""
-    if solved is None:
-        return here
-    solved[:, block] = here
-    return _moved(here, last[:, block], strength)
+def _extrapolate(last: FloatArray, strength: float, here: FloatArray, block: slice) -> FloatArray:
+    """Return where extrapolation moves a block that was just solved, which takes the place of the `last`."""
+    moved = _moved(here, last[:, block], strength)
+    last[:, block] = here
+    return moved
 
 
 def _is_converged(problem: Problem, state: State, before: float, settings: Settings, fixed: int) -> bool:

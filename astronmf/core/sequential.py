@@ -172,19 +172,33 @@ class _Builder:
         fixed = len(given.coefficients) if grow and self.sequence.refit == "last" else 0
         learnt = None if self.sample is None else self._learn(self.sample, grow, fixed)
         if learnt is not None:
-            self._state = alternating.alternate(self.problem, *learnt, self.settings, fixed=fixed, learnt=True)
-        if learnt is None or not self._state.chi2 < given.chi2:  # a stage never ends above the one before it
+            alternating.improve(self.problem, learnt, self.settings, fixed)
+            self._state = learnt
+        if learnt is None or not learnt.chi2 < given.chi2:  # a stage never ends above the one before it
             start = given.coefficients, given.components
             start = _with_new_component(self.problem, *start, self.sequence) if grow else start
-            self._state = alternating.alternate(self.problem, *start, self.settings, fixed=fixed)
+            self._state = alternating.alternate(self.problem, *start, self.settings, fixed)
 
-    def _learn(self, sample: Sample, grow: bool, fixed: int) -> tuple[FloatArray, FloatArray] | None:
+    def _learn(self, sample: Sample, grow: bool, fixed: int) -> State | None:
         """Return the coefficients that the sample teaches, and components for all pixels to start from.
 
-        `None` if it has little to teach: a good start that was given would be spoilt by the sample's own noise.
+        Those components are a mere start, above which the first iteration may end; and near the end as it is, it takes
+        one slow iteration less to make one. `None` if the sample has little to teach: a good start that was given would
+        be spoilt by its own noise.
         """
+        components = sample.of(self._state.components)
+        learnt = self._learnt_on(sample, components, grow, fixed)
+        if learnt is None:
+            return None
+        start = np.zeros((len(learnt.coefficients), self.problem.shape[1]), dtype=self.problem.dtype)
+        start[: len(components)] = self._state.components
+        sample.put(learnt.components[fixed:], start[fixed:])
+        return State(learnt.coefficients, start, np.inf, patience=alternating.SLOW_ITERATIONS - 1)
+
+    def _learnt_on(self, sample: Sample, components: FloatArray, grow: bool, fixed: int) -> State | None:
+        """Return factors of the sampled pixels, brought to their end; `None` as `_learn`."""
         part = sample.problem(self.problem)  # not kept: gathering it again is quick
-        coefficients, components = self._state.coefficients, sample.of(self._state.components)
+        coefficients = self._state.coefficients
         if grow:
             coefficients, components = _with_new_component(part, coefficients, components, self.sequence)
         rough = replace(
@@ -192,14 +206,10 @@ class _Builder:
             tol=max(self.settings.tol, SAMPLE_TOLERANCE),
             max_iter=min(self.settings.max_iter, SAMPLE_ITERATIONS),
         )
-        learnt = alternating.alternate(part, coefficients, components, rough, fixed=fixed)
+        learnt = alternating.alternate(part, coefficients, components, rough, fixed)
         lesson = max(SMALLEST_LESSON, OWN_NOISE * len(coefficients) / sample.pixels.size)
-        if not grow and learnt.chi2 > (1 - lesson) * alternating.chi2(part, coefficients, components):
-            return None
-        start = np.zeros((len(coefficients), self.problem.shape[1]), dtype=self.problem.dtype)
-        start[: len(self._state.components)] = self._state.components
-        sample.put(learnt.components[fixed:], start[fixed:])
-        return learnt.coefficients, start
+        given = np.inf if grow else alternating.chi2(part, coefficients, components)
+        return learnt if learnt.chi2 <= (1 - lesson) * given else None
 
 
 def _sample(problem: Problem, n_components: int, settings: Settings, sequence: SequentialSettings) -> Sample | None:

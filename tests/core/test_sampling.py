@@ -4,7 +4,7 @@ import pytest
 
 from astronmf import NMF, SequentialNMF
 from astronmf.core import sequential
-from astronmf.core.alternating import chi2
+from astronmf.core.alternating import State, chi2
 from astronmf.core.problem import Problem
 from astronmf.core.sampling import Sample
 
@@ -74,7 +74,8 @@ def test_a_stage_that_a_sample_leads_astray_is_built_without_it(monkeypatch):
     plain = SequentialNMF(3, pixel_fraction=None).fit(*data.inputs)
 
     def astray(self, sample, grow, fixed):
-        return np.zeros((len(self.state.coefficients) + 1, 20)), np.zeros((len(self.state.coefficients) + 1, 3000))
+        k = len(self.state.coefficients) + 1
+        return State(np.zeros((k, 20)), np.zeros((k, 3000)), np.inf)
 
     monkeypatch.setattr(sequential._Builder, "_learn", astray)
     found = SequentialNMF(3, pixel_fraction=0.1).fit(*data.inputs)

@@ -51,7 +51,10 @@ def spread(like: np.ndarray, value: float) -> np.ndarray:
 
 @overload(spread, strict=False)
 def _spread_compiled(like: Any, value: Any) -> Any:  # noqa: ARG001 (matched by name)
-    return lambda like, value: _spread(like, value)  # noqa: PLW0108
+    def compiled(like: Any, value: Any) -> Any:
+        return _spread(like, value)
+
+    return compiled
 
 
 @jit

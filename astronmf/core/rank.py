@@ -26,8 +26,8 @@ def total_variance(problem: Problem) -> float:
 def _mean_and_weight(problem: Problem, block: slice) -> tuple[FloatArray, FloatArray]:
     """Return a block's weighted mean and summed weights; a scaled row is fitted as its scale times the mean."""
     scale = problem.row_scale
-    above = scale @ problem.weighted[:, block].astype(np.float64)
-    below = scale**2 @ problem.weights_in(block).astype(np.float64)
+    above = scale @ problem.weighted[:, block].astype(np.float64, copy=False)
+    below = scale**2 @ problem.weights_in(block).astype(np.float64, copy=False)
     return np.divide(above, below, out=np.zeros_like(above), where=below > 0), below
 
 

@@ -227,8 +227,8 @@ def _sweep_row(sweep: Sweep) -> list[str]:
 def _memory(rows: list[Memory]) -> Iterator[str]:
     yield "## Memory"
     yield (
-        "Peak resident memory of a fresh process during the fit, the median of three, above what it held before it (inputs, libraries, "
-        "compiled code), over the size of data and weights."
+        "Peak resident memory of a fresh process during the fit, the median of three, above what it held before it "
+        "(inputs, libraries, compiled code), over the size of data and weights."
     )
     header = ("problem", "fit", "data and weights, MB", "peak above, MB", "ratio")
     yield _table(header, [_memory_row(row) for row in rows])

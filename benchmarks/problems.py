@@ -178,7 +178,7 @@ def _coronagraph(title: str, n_components: int, budget: float, n_frames: int = 1
 
 def _spectra(scale: float) -> Problem:
     n, p = (max(60, round(count * sqrt(scale))) for count in (2_760, 2_820))
-    return Problem("", "Spectra, half missing", *spectra(n_spectra=n, n_wavelengths=p), 12, 200.0)
+    return Problem("", "Spectra, half missing", *spectra(n_spectra=n, n_wavelengths=p), 12, 150.0)
 
 
 def _uniform(scale: float) -> Problem:

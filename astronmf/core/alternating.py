@@ -16,6 +16,7 @@ from typing import TypeAlias
 import numpy as np
 
 from astronmf._typing import FloatArray
+from astronmf.core.memory import alike
 from astronmf.core.parallel import item_blocks, map_blocks, take_blocks
 from astronmf.core.problem import Problem, pair_products
 from astronmf.kernels.multiplicative import multiplicative_step
@@ -177,7 +178,9 @@ def _extrapolated(problem: Problem, state: State, settings: Settings, fixed: int
     for _ in range(settings.max_iter):
         move = None
         if extrapolation > 0:
-            last_components = state.components.copy() if last_components is None else last_components
+            if last_components is None:
+                last_components = alike(state.components)
+                last_components[...] = state.components
             move = partial(_extrapolate, last_components, extrapolation)
         components, system = sweep(problem, ahead, state.components, solver, fixed, move)
         coefficients, found = solve_coefficients(problem, system, ahead, components, state, solver)
@@ -279,7 +282,7 @@ def sweep(
         Gram matrices and right-hand sides of the observations.
     """
     products = pair_products(coefficients)
-    new = np.empty_like(components)
+    new = alike(components)
 
     def solve_block(block: slice) -> FloatArray:
         here = components[:, block].copy()

@@ -10,6 +10,7 @@ import numpy as np
 from astronmf._typing import BoolArray, FloatArray, Progress, no_progress
 from astronmf.core import alternating, initialize
 from astronmf.core.alternating import Settings, State
+from astronmf.core.memory import with_room
 from astronmf.core.problem import Problem
 from astronmf.core.rank import total_variance
 from astronmf.core.results import Factorization, Stage, in_callers_units, undetermined
@@ -155,6 +156,7 @@ class _Builder:
     ) -> None:
         self.is_flipped = problem.is_tall and settings.solver == "cd" and sequence.refit == "all"
         self.problem = problem.flipped() if self.is_flipped else problem
+        self.n_components = n_components
         self.settings = settings
         self.sequence = sequence
         start = _empty(problem) if start is None else start
@@ -168,16 +170,25 @@ class _Builder:
 
     def advance(self, grow: bool) -> None:
         """Add a component (or refine those given at the start) and iterate."""
-        given = self._state
-        fixed = len(given.coefficients) if grow and self.sequence.refit == "last" else 0
+        given, chi2 = (self._state.coefficients, self._state.components), self._state.chi2
+        fixed = len(given[0]) if grow and self.sequence.refit == "last" else 0
         learnt = None if self.sample is None else self._learn(self.sample, grow, fixed)
         if learnt is not None:
-            alternating.improve(self.problem, learnt, self.settings, fixed)
+            if grow and not fixed:  # as large as what is worked on, and hardly ever needed again
+                given = given[0], np.empty((len(given[0]), 0), self.problem.dtype)
             self._state = learnt
-        if learnt is None or not learnt.chi2 < given.chi2:  # a stage never ends above the one before it
-            start = given.coefficients, given.components
+            alternating.improve(self.problem, learnt, self.settings, fixed)
+        if learnt is None or not learnt.chi2 < chi2:  # a stage never ends above the one before it
+            start = self._solved(*given)
             start = _with_new_component(self.problem, *start, self.sequence) if grow else start
             self._state = alternating.alternate(self.problem, *start, self.settings, fixed)
+
+    def _solved(self, coefficients: FloatArray, components: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return factors with components for all pixels: if there are none, those that the coefficients ask for."""
+        k, p = len(coefficients), self.problem.shape[1]
+        if components.shape != (k, p):
+            components, _ = alternating.sweep(self.problem, coefficients, np.zeros((k, p), self.problem.dtype), "cd")
+        return coefficients, components
 
     def _learn(self, sample: Sample, grow: bool, fixed: int) -> State | None:
         """Return the coefficients that the sample teaches, and components for all pixels to start from.
@@ -190,7 +201,7 @@ class _Builder:
         learnt = self._learnt_on(sample, components, grow, fixed)
         if learnt is None:
             return None
-        start = np.zeros((len(learnt.coefficients), self.problem.shape[1]), dtype=self.problem.dtype)
+        start = with_room(len(learnt.coefficients), self.n_components, self.problem.shape[1], self.problem.dtype)
         start[: len(components)] = self._state.components
         sample.put(learnt.components[fixed:], start[fixed:])
         return State(learnt.coefficients, start, np.inf, patience=alternating.SLOW_ITERATIONS - 1)

@@ -209,7 +209,8 @@ def _target(target: Target) -> Iterator[str]:
 def _sweeps(sweeps: list[Sweep]) -> Iterator[str]:
     yield "## Roofline"
     yield (
-        "One update of both factors on the data of (a): the median time between the ends of iterations, over the "
+        "One update of both factors on the data of (a): the median time between the ends of iterations, itself the "
+        "median of five fits in turn with those of the other rows, over the "
         "larger of bytes ÷ copy bandwidth and flops ÷ product rate. Bytes: data and weights, read once. Flops: Gram "
         "matrices and right-hand sides, 2 × 2 n p (k (k + 1) / 2 + k). Copy bandwidth (read and written) and the rate "
         "of a 2048² product are measured on all threads in the same run."

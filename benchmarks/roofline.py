@@ -15,6 +15,7 @@ from benchmarks.results import Sweep
 
 RANKS = (10, 20)
 ITERATIONS = 25
+ROUNDS = 5
 REPEATS = 7
 MATRIX = 2048
 COPIED = 2**28  # bytes: well beyond any cache
@@ -26,13 +27,13 @@ def measure(problem: Problem, threads: int) -> list[Sweep]:
     say(f"Roofline: {problem.data.shape}")
     copy = copy_rate(threads)
     product = {dtype: product_rate(dtype) for dtype in ("float32", "float64")}
+    cases = [(rank, dtype) for rank in RANKS for dtype in product]
+    rounds = [[sweep_seconds(problem, *case) for case in cases] for _ in range(ROUNDS)]
     sweeps = []
-    for rank in RANKS:
-        for dtype, rate in product.items():
-            seconds = sweep_seconds(problem, rank, dtype)
-            n_bytes, flops = cost(problem.data.shape, rank, np.dtype(dtype).itemsize)
-            sweeps.append(Sweep(dtype, rank, seconds, n_bytes, flops, copy, rate))
-            say(f"    {dtype}, k = {rank}: {seconds:.4f} s, {sweeps[-1].ratio:.2f} of the bound")
+    for (rank, dtype), seconds in zip(cases, np.median(rounds, axis=0), strict=True):
+        n_bytes, flops = cost(problem.data.shape, rank, np.dtype(dtype).itemsize)
+        sweeps.append(Sweep(dtype, rank, float(seconds), n_bytes, flops, copy, product[dtype]))
+        say(f"    {dtype}, k = {rank}: {seconds:.4f} s, {sweeps[-1].ratio:.2f} of the bound")
     return sweeps
 
 

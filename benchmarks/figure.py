@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import ceil, log10
+from math import ceil, floor, log10
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FuncFormatter, LogLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from benchmarks import systems
 from benchmarks.goals import LEVEL, speedup
@@ -79,6 +79,8 @@ def _frame(panel: Any, race: Race) -> None:
     panel.tick_params(labelsize=FONT - 1)
     panel.xaxis.set_major_locator(LogLocator(numticks=9))
     panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.set_xlim(left=10.0 ** floor(log10(panel.get_xlim()[0])))
     panel.spines[["top", "right"]].set_visible(False)
 
 

@@ -23,7 +23,7 @@ REPORTED = (5, 10)  # stages
 TOLERANCES = (1e-4, 1e-5, 1e-6, 1e-7)
 SAMPLE_TOLERANCES = (1e-5, 1e-6)
 LOOSE = 1e-4
-SIZES = (1_500, 5_000, 10_000)
+SIZES = (1_500, 2_800, 5_000, 10_000)
 WHAT = f"(a), SequentialNMF({N_COMPONENTS})"
 
 

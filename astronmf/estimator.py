@@ -262,7 +262,7 @@ class NMF(_Factorizer):
         coefficients (n, k) and components (k, ...), non-negative.
     pixel_fraction
         With many more pixels than observations, coefficients are first learnt on a random part of the pixels (the other
-        way about with more observations), which is several times quicker; then all take part until `tol` is reached.
+        way about with more observations), which is quicker; then all of them take part until `tol` is reached.
         "auto" chooses the part (none if little would be saved), a number in (0, 1] bounds it, `None` turns it off.
     dtype
         float32 or float64; by default the data's.

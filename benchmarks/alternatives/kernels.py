@@ -24,10 +24,10 @@ def _load_item(gram: np.ndarray, item: int, scale: np.ndarray, matrix: np.ndarra
 
 
 @jit
-def _load_slope(
-    right: np.ndarray, solution: np.ndarray, item: int, matrix: np.ndarray, inverse: np.ndarray, slope: np.ndarray
-) -> None:
-    """Set the slopes ``r − G x`` of an item and the inverses of its diagonal."""
+def _begin(gram: np.ndarray, right: np.ndarray, solution: np.ndarray, item: int, work: tuple[np.ndarray, ...]) -> None:
+    """Set an item's matrix, the inverses of its diagonal, and the slopes ``r − G x``; the scale is left alone."""
+    matrix, scale, inverse, slope = work
+    _load_item(gram, item, scale, matrix)
     for a in range(slope.size):
         slope[a] = right[a, item]
         for b in range(slope.size):
@@ -36,13 +36,18 @@ def _load_slope(
 
 
 @jit
+def _room(k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return room for a matrix, ones to scale it by, inverses and slopes."""
+    return np.empty((k, k)), np.ones(k), np.empty(k), np.empty(k)
+
+
+@jit
 def cyclic(gram: np.ndarray, right: np.ndarray, solution: np.ndarray, sweeps: int, tolerance: float) -> None:
     """Go through the coordinates in turn, as the engine does; an item stops as a tile of the engine's does."""
     k, m = right.shape
-    matrix, ones, inverse, slope = np.empty((k, k)), np.ones(k), np.empty(k), np.empty(k)
+    matrix, _, inverse, slope = work = _room(k)
     for item in range(m):
-        _load_item(gram, item, ones, matrix)
-        _load_slope(right, solution, item, matrix, inverse, slope)
+        _begin(gram, right, solution, item, work)
         first_gain = 0.0
         for sweep in range(sweeps):
             gain = 0.0
@@ -63,10 +68,9 @@ def cyclic(gram: np.ndarray, right: np.ndarray, solution: np.ndarray, sweeps: in
 def greedy(gram: np.ndarray, right: np.ndarray, solution: np.ndarray, steps: int, tolerance: float) -> None:
     """Move the coordinate that gains most, until even that gains less than `tolerance` of the first."""
     k, m = right.shape
-    matrix, ones, inverse, slope = np.empty((k, k)), np.ones(k), np.empty(k), np.empty(k)
+    matrix, _, inverse, slope = work = _room(k)
     for item in range(m):
-        _load_item(gram, item, ones, matrix)
-        _load_slope(right, solution, item, matrix, inverse, slope)
+        _begin(gram, right, solution, item, work)
         first_gain = 0.0
         for taken in range(steps):
             best, chosen, move = 0.0, -1, 0.0

@@ -170,24 +170,25 @@ class _Builder:
 
     def advance(self, grow: bool) -> None:
         """Add a component (or refine those given at the start) and iterate."""
-        given, chi2 = (self._state.coefficients, self._state.components), self._state.chi2
-        fixed = len(given[0]) if grow and self.sequence.refit == "last" else 0
+        coefficients, chi2 = self._state.coefficients, self._state.chi2
+        components: FloatArray | None = self._state.components
+        fixed = len(coefficients) if grow and self.sequence.refit == "last" else 0
         learnt = None if self.sample is None else self._learn(self.sample, grow, fixed)
         if learnt is not None:
             if grow and not fixed:  # as large as what is worked on, and hardly ever needed again
-                given = given[0], np.empty((len(given[0]), 0), self.problem.dtype)
+                components = None
             self._state = learnt
             alternating.improve(self.problem, learnt, self.settings, fixed)
         if learnt is None or not learnt.chi2 < chi2:  # a stage never ends above the one before it
-            start = self._solved(*given)
+            start = self._solved(coefficients, components)
             start = _with_new_component(self.problem, *start, self.sequence) if grow else start
             self._state = alternating.alternate(self.problem, *start, self.settings, fixed)
 
-    def _solved(self, coefficients: FloatArray, components: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return factors with components for all pixels: if there are none, those that the coefficients ask for."""
-        k, p = len(coefficients), self.problem.shape[1]
-        if components.shape != (k, p):
-            components, _ = alternating.sweep(self.problem, coefficients, np.zeros((k, p), self.problem.dtype), "cd")
+    def _solved(self, coefficients: FloatArray, components: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+        """Return factors: with the components that the coefficients ask for, if none are given."""
+        if components is None:
+            start = np.zeros((len(coefficients), self.problem.shape[1]), self.problem.dtype)
+            components, _ = alternating.sweep(self.problem, coefficients, start, "cd")
         return coefficients, components
 
     def _learn(self, sample: Sample, grow: bool, fixed: int) -> State | None:

@@ -34,7 +34,10 @@ def read(cls: type[Class], path: Any, format: str | None, **options: Any) -> Cla
     if not where.exists():
         msg = f"{where}: no such file"
         raise FileNotFoundError(msg)
-    found = _check_format(cls, format, "Read") if format is not None else _identify(cls, where)
+    # An option that is named as a format asks for it: ``mapping="instrument.toml"``.
+    named = next((name for name in _known(cls, "Read") if name in options), None)
+    wanted = named if format is None else format
+    found = _identify(cls, where) if wanted is None else _check_format(cls, wanted, "Read")
     from astropy.io import registry  # here, so that `import astronmf` stays light
 
     known = list(inspect.signature(registry.get_reader(found, cls)).parameters)[1:]
@@ -58,12 +61,17 @@ def _load() -> None:
         import_module(name)
 
 
-def _check_format(cls: type, name: str, direction: str) -> str:
-    """Return the name of a format that can be read or written."""
+def _known(cls: type, direction: str) -> list[str]:
+    """Return the names of the formats that a class can be read from or written to."""
     from astropy.io import registry
 
     _load()
-    known = [str(row["Format"]) for row in registry.get_formats(cls) if row[direction] == "Yes"]
+    return [str(row["Format"]) for row in registry.get_formats(cls) if row[direction] == "Yes"]
+
+
+def _check_format(cls: type, name: str, direction: str) -> str:
+    """Return the name of a format that can be read or written."""
+    known = _known(cls, direction)
     if name not in known:
         raise fail("format", "one of " + ", ".join(map(repr, known)), repr(name))
     return name

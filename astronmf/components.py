@@ -12,7 +12,7 @@ from astropy.table import Table
 from astronmf import _formats
 from astronmf._inputs import unpack
 from astronmf._typing import BoolArray, FloatArray
-from astronmf._validation import check_integer, check_shape
+from astronmf._validation import check_integer, check_shape, fail
 from astronmf.core.projection import project
 from astronmf.core.results import Projection
 from astronmf.estimator import NMF, SequentialNMF, flat_problem
@@ -100,6 +100,23 @@ class Components:
         """Pixels that the components do not cover (`True` = not covered): the trailing shape of `data`."""
         return np.asarray(~np.isfinite(self.data).all(axis=0))
 
+    def placed(self, pixels: BoolArray) -> Components:
+        """Return components of some of the pixels, (k, p), on all of them; the others are NaN.
+
+        Parameters
+        ----------
+        pixels : (...) bool array
+            `True` at the p pixels that they are of.
+        """
+
+        def spread(stage: FloatArray) -> FloatArray:
+            full = np.full((len(stage), *pixels.shape), np.nan)
+            full[:, pixels] = stage
+            return full
+
+        stages = tuple(spread(stage) for stage in self.stages)
+        return replace(self, data=stages[-1], stages=stages)
+
     def with_unit(self, unit: u.UnitBase) -> Components:
         """Return the same components with coefficients in `unit`."""
         return replace(self, unit=unit)
@@ -113,7 +130,8 @@ class Components:
             If no stage has that number.
         """
         sizes = [len(stage) for stage in self.stages]
-        check_integer("n_components", n_components, sizes[0], sizes[-1])
+        if check_integer("n_components", n_components, sizes[0], sizes[-1]) not in sizes:
+            raise fail("n_components", "the number of a stage, " + ", ".join(map(str, sizes)), n_components)
         index = sizes.index(n_components)
         end = index + 1
         return replace(
@@ -133,8 +151,8 @@ class Components:
         """
         values = unpack(X, weights, mask, uncertainty, self.unit)
         check_shape("X", values.data, (None, *self.data.shape[1:]))
-        problem = flat_problem(values, np.float64, excluded=self.mask.ravel())
-        return project(problem, self.data.reshape(len(self), -1))
+        covered = ~self.mask.ravel()
+        return project(flat_problem(values, np.float64, covered), self.data.reshape(len(self), -1)[:, covered])
 
     @classmethod
     def read(cls, path: Any, *, format: str | None = None) -> Components:  # noqa: A002

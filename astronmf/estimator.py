@@ -101,10 +101,9 @@ class _Factorizer:
         components = self._flat_components()
         values = unpack(X, weights, mask, uncertainty, self.unit_)
         check_shape("X", values.data, (None, *self.shape_))
-        covered = np.isfinite(components).all(axis=0)
+        covered = np.asarray(np.isfinite(components).all(axis=0))
         with announced_compilation(self.progress):
-            problem = flat_problem(values, np.float64, excluded=np.asarray(~covered))
-            return project(problem, components)
+            return project(flat_problem(values, np.float64, covered), components[:, covered])
 
     def inverse_transform(self, coefficients: ArrayLike) -> Any:
         """Return the models of observations, (m, ...), from their coefficients, (m, k).
@@ -389,12 +388,12 @@ def history_table(factorization: Factorization) -> Table:
     )
 
 
-def flat_problem(values: Values, dtype: DTypeLike | None, excluded: BoolArray | None = None) -> Problem:
-    """Return the two-dimensional problem of (n, ...) values; `excluded` pixels, (p,), take no part."""
-    shape = values.data.shape
-    flat = values.data.reshape(shape[0], -1)
-    weights = None if values.weights is None else np.broadcast_to(values.weights, shape).reshape(flat.shape)
-    mask: Any = None if values.mask is None else values.mask.reshape(flat.shape)
-    if excluded is not None and excluded.any():
-        mask = excluded[None, :] if mask is None else mask | excluded
-    return Problem.from_arrays(flat, weights, mask, dtype)
+def flat_problem(values: Values, dtype: DTypeLike | None, pixels: BoolArray | None = None) -> Problem:
+    """Return the two-dimensional problem of (n, ...) values, with those `pixels`, (p,) bool, that are `True`."""
+    n, shape = len(values.data), values.data.shape
+    chosen: Any = slice(None) if pixels is None or pixels.all() else pixels
+
+    def flat(array: Any) -> Any:
+        return None if array is None else np.broadcast_to(array, shape).reshape(n, -1)[:, chosen]
+
+    return Problem.from_arrays(flat(values.data), flat(values.weights), flat(values.mask), dtype)

@@ -20,7 +20,7 @@ LAYERS = [
     {"kernels"},
     {"core"},
     {"imaging", "spectra", "imputation", "components", "estimator", "_inputs", "_formats"},
-    {"io", "plotting"},
+    {"io", "plotting", "adapters"},
     {"datasets", "cli", "__main__"},
 ]
 
@@ -37,6 +37,9 @@ RESERVED = {
     "astropy": tuple(chain.from_iterable(LAYERS[3:])),
     "typer": ("cli", "__main__"),
     "rich": ("cli", "__main__"),
+    "vip_hci": ("adapters",),
+    "applefy": ("adapters",),
+    "pyklip": ("adapters",),
 }
 
 MODULES = {

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from astronmf import __version__
-from astronmf.cli import common, components, demo, info, plot, reduce
+from astronmf.cli import common, components, demo, info, plot, prepare, reduce
 
 __all__ = ["app", "main"]
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 for command, module in (
     ("demo", demo),
+    ("prepare", prepare),
     ("reduce", reduce),
     ("components", components),
     ("info", info),

@@ -54,8 +54,16 @@ PixelScale = Annotated[
     float | None, typer.Option("--pixel-scale", help="Arcseconds a pixel.", show_default="from the header")
 ]
 DqBits = Annotated[
-    int | None,
-    typer.Option("--dq-bits", help="DQ bits that exclude a pixel.", show_default="JWST: 1, DO_NOT_USE; others: any"),
+    str | None,
+    typer.Option(
+        "--dq-bits",
+        metavar="FLAGS",
+        help="DQ flags that exclude a pixel: bits, or names as in DO_NOT_USE,SATURATED.",
+        show_default="JWST: DO_NOT_USE; HST: serious ones; others: any",
+    ),
+]
+Mapping = Annotated[
+    Path | None, typer.Option("--mapping", help="TOML file that says where the files of an instrument have what.")
 ]
 Inner = Annotated[float | None, typer.Option("--inner", min=0, help="Inner radius, pixels.")]
 Outer = Annotated[float | None, typer.Option("--outer", min=0, help="Outer radius, pixels.")]

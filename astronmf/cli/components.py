@@ -19,6 +19,7 @@ def run(
     center: common.Center = None,
     pixel_scale: common.PixelScale = None,
     dq_bits: common.DqBits = None,
+    mapping: common.Mapping = None,
     inner: common.Inner = None,
     outer: common.Outer = None,
     mask: common.Mask = None,
@@ -34,8 +35,9 @@ def run(
     from astronmf.imaging import build_components
 
     began = perf_counter()
-    common.check_outputs(output, overwrite=overwrite, figures=(plot,), inputs=(*references, mask))
-    frames = common.read_frames(references, center=center, pixel_scale=pixel_scale, dq_bits=dq_bits)
+    common.check_outputs(output, overwrite=overwrite, figures=(plot,), inputs=(*references, mask, mapping))
+    shared = {"center": center, "pixel_scale": pixel_scale, "dq_bits": dq_bits, "mapping": mapping}
+    frames = common.read_frames(references, **shared)
     with common.progress_bar() as progress:
         basis = build_components(
             frames,
@@ -46,7 +48,7 @@ def run(
             estimator=SequentialNMF(tol=tol, max_iter=max_iter, refit=refit, random_state=seed),
             progress=progress,
         )
-    basis.meta["inputs"] += common.provenance_of(mask=mask)
+    basis.meta["inputs"] += common.provenance_of(mask=mask, mapping=mapping)
     basis.meta["command"] = common.command_line()
     basis.write(output, overwrite=overwrite)
     if plot is not None:

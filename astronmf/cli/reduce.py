@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from astronmf.cli import common
+from astronmf.cli import common, spectral_reduce
 
 __all__ = ["run", "summary_rows"]
 
@@ -25,12 +25,39 @@ def run(
     ] = None,
     components: Annotated[Path | None, typer.Option("--components", help="Components built before, instead.")] = None,
     n_components: common.NumberOfComponents = None,
-    mode: Annotated[str, typer.Option("--mode", help="rdi: the star's model comes from other stars.")] = "rdi",
+    mode: Annotated[
+        str,
+        typer.Option(
+            "--mode",
+            help="The star's model comes from other stars (rdi), the science frames, among which the sky turns (adi), "
+            "or both (ardi). Several wavelengths: also the other ones (sdi), or both (asdi).",
+        ),
+    ] = "rdi",
+    min_rotation: Annotated[
+        float | None,
+        typer.Option(
+            "--min-rotation",
+            min=0,
+            help="adi, ardi: each frame's references are frames in which a source has moved by so many FWHM.",
+            show_default="all frames share components",
+        ),
+    ] = None,
+    fwhm: Annotated[
+        float | None, typer.Option("--fwhm", help="Of the PSF, pixels, for --min-rotation and --min-separation.")
+    ] = None,
+    wavelengths: spectral_reduce.Wavelengths = None,
+    min_separation: spectral_reduce.MinSeparation = None,
+    max_channels: spectral_reduce.MaxChannels = None,
+    annulus_width: Annotated[
+        float | None, typer.Option("--annulus-width", min=1, help="Annuli of so many pixels, each modelled on its own.")
+    ] = None,
+    n_segments: Annotated[int, typer.Option("--segments", min=1, help="Sectors of each annulus.")] = 1,
     center: common.Center = None,
     angles: common.Angles = None,
     angle_key: common.AngleKey = None,
     pixel_scale: common.PixelScale = None,
     dq_bits: common.DqBits = None,
+    mapping: common.Mapping = None,
     inner: common.Inner = None,
     outer: common.Outer = None,
     mask: common.Mask = None,
@@ -46,7 +73,10 @@ def run(
     scale: Annotated[
         str, typer.Option("--scale", help="bff, bff-ren2018, bff-nmf_imaging, none, or a number.")
     ] = "bff",
-    combine: Annotated[str, typer.Option("--combine", help="mean, median, or weighted.")] = "mean",
+    combine: Annotated[
+        str | None,
+        typer.Option("--combine", help="mean, median, or weighted.", show_default="rdi: mean; others: weighted"),
+    ] = None,
     tol: common.Tolerance = 1e-5,
     max_iter: common.Iterations = 1000,
     seed: Annotated[int, typer.Option("--seed", help="Random state of the build.")] = 0,
@@ -56,22 +86,29 @@ def run(
     ] = None,
     overwrite: common.Overwrite = False,
 ) -> None:
-    """Remove the star from SCI frames with components built from reference frames.
+    """Remove the star from SCI frames with components built from reference frames, or from the frames themselves.
 
-    The science files come first: astronmf reduce SCI... --references REF... -k 10 -o out.fits
+    The science files come first: astronmf reduce SCI... --references REF... -k 10 -o out.fits, or
+    astronmf reduce SCI... --mode adi --angles ANGLES -o out.fits
     """
+    asked = dict(locals())
+    if spectral_reduce.is_meant(asked):
+        spectral_reduce.run(asked)
+        return
     from astronmf import Components, SequentialNMF
     from astronmf.imaging import reduce
+    from astronmf.imaging.modes import default_components
     from astronmf.imaging.scaling import as_scale
     from astronmf.io.files import read_angles
 
     began = perf_counter()
-    read = (*science, *(references or ()), components, angles, mask, imputation_mask)
+    read = (*science, *(references or ()), components, angles, mask, imputation_mask, mapping)
     common.check_outputs(output, cube, overwrite=overwrite, figures=(plot,), inputs=read)
-    shared = {"center": center, "pixel_scale": pixel_scale, "dq_bits": dq_bits}
+    shared = {"center": center, "pixel_scale": pixel_scale, "dq_bits": dq_bits, "mapping": mapping}
     given = None if angles is None else read_angles(angles)
     frames = common.read_frames(science, angles=given, angle_key=angle_key, **shared)
     others = common.read_frames(references, **shared) if references else None
+    default = default_components(mode, int((~frames.is_reference).sum()))
     with common.progress_bar() as progress:
         result = reduce(
             frames,
@@ -79,6 +116,10 @@ def run(
             components=None if components is None else Components.read(components),
             mode=mode,
             n_components=n_components,
+            min_rotation=min_rotation,
+            fwhm=fwhm,
+            annulus_width=annulus_width,
+            n_segments=n_segments,
             inner_radius=inner,
             outer_radius=outer,
             mask=common.read_mask(mask),
@@ -86,11 +127,11 @@ def run(
             imputation_frame=imputation_frame,
             scale=as_scale(scale),
             combine=combine,
-            estimator=SequentialNMF(tol=tol, max_iter=max_iter, random_state=seed, n_components=10),
+            estimator=SequentialNMF(default, tol=tol, max_iter=max_iter, random_state=seed),
             progress=progress,
         )
         result.meta["inputs"] += common.provenance_of(
-            components=components, angles=angles, mask=mask, imputation_mask=imputation_mask
+            components=components, angles=angles, mask=mask, imputation_mask=imputation_mask, mapping=mapping
         )
         _write(result, output, plot, cube, progress, overwrite)
     common.summary(f"astronmf reduce: {output}", [*summary_rows(result), ("time", f"{perf_counter() - began:.1f} s")])
@@ -110,6 +151,14 @@ def _write(result: Any, output: Path, plot: Path | None, cube: Path | None, prog
         common.save_figure(plot_reduction(result), plot, overwrite=overwrite)
 
 
+def _components_row(result: Any) -> str:
+    """Return how many components there are, in how many zones, and what they come from."""
+    each, zones = result.meta["parameters"]["n_components"], int(result.choice.zone_numbers.max()) + 1
+    where = f" in each of {zones} zones" if zones > 1 else ""
+    frames = {"rdi": "reference frames", "adi": "science frames", "ardi": "science and reference frames"}
+    return f"{each}{where} from {len(result.components.coefficients)} {frames[result.recipe.mode]}"
+
+
 def summary_rows(result: Any) -> list[tuple[str, str]]:
     """Return the numbers that a user looks at first."""
     unit = "" if result.unit is None else f" {result.unit}"
@@ -118,7 +167,7 @@ def summary_rows(result: Any) -> list[tuple[str, str]]:
     missing = int((~np.isfinite(result.residuals) & result.choice.region).sum())
     return [
         ("science frames", f"{len(result.science)}, of {result.combined.shape[1]} x {result.combined.shape[0]} pixels"),
-        ("components", f"{len(result.components)} from {len(result.components.coefficients)} reference frames"),
+        ("components", _components_row(result)),
         (
             "build",
             f"χ²/N {build['chi2'] / result.components.meta['n_valid']:.4f}, converged: {bool(build['converged'])}",

@@ -1,4 +1,4 @@
-"""Direct imaging: frames and their geometry, PSF subtraction, scale factors, forward modelling."""
+"""Direct imaging: frames and their geometry, PSF subtraction, scale factors, forward modelling, injected sources."""
 
 from __future__ import annotations
 
@@ -8,17 +8,40 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from astronmf.imaging.frames import Frames
     from astronmf.imaging.geometry import Geometry
+    from astronmf.imaging.injection import inject, inject_image
+    from astronmf.imaging.psf import PSF
     from astronmf.imaging.reduction import Reduction
+    from astronmf.imaging.spectral import reduce_spectral
+    from astronmf.imaging.spectral_frames import SpectralFrames
+    from astronmf.imaging.spectral_reduction import SpectralReduction
     from astronmf.imaging.subtraction import build_components, reduce
 
-__all__ = ["Frames", "Geometry", "Reduction", "build_components", "reduce"]
+__all__ = [
+    "PSF",
+    "Frames",
+    "Geometry",
+    "Reduction",
+    "SpectralFrames",
+    "SpectralReduction",
+    "build_components",
+    "inject",
+    "inject_image",
+    "reduce",
+    "reduce_spectral",
+]
 
 _HOMES = {
     "Frames": "astronmf.imaging.frames",
     "Geometry": "astronmf.imaging.geometry",
+    "PSF": "astronmf.imaging.psf",
     "Reduction": "astronmf.imaging.reduction",
+    "SpectralFrames": "astronmf.imaging.spectral_frames",
+    "SpectralReduction": "astronmf.imaging.spectral_reduction",
     "build_components": "astronmf.imaging.subtraction",
+    "inject": "astronmf.imaging.injection",
+    "inject_image": "astronmf.imaging.injection",
     "reduce": "astronmf.imaging.subtraction",
+    "reduce_spectral": "astronmf.imaging.spectral",
 }
 
 

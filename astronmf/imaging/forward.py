@@ -6,6 +6,8 @@ active set as it is changes the coefficients by ``(B_A V B_Aᵀ)⁻¹ B_A V m``,
     FM(m) = m − f · B_Aᵀ (B_A V B_Aᵀ)⁻¹ B_A V m
 
 with f the frame's scale factor. Pixels declared missing have V = 0: a source that lies wholly in them is untouched.
+Where the components were built from the science frames, they have taken up a share of the source as well:
+`astronmf.imaging.self_reference`.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import numpy as np
 from astronmf._typing import FloatArray
 from astronmf._validation import as_real_array, check_shape, fail
 from astronmf.imaging.geometry import Geometry, from_sky
+from astronmf.imaging.target import Bases
 
 __all__ = ["forward_frames", "sources_in_frames"]
 
@@ -38,7 +41,12 @@ def sources_in_frames(image: Any, geometry: Geometry, shape: tuple[int, int, int
 
 
 def forward_frames(
-    sources: FloatArray, basis: FloatArray, weights: FloatArray, covariances: FloatArray, factors: FloatArray
+    sources: FloatArray,
+    bases: Bases,
+    weights: FloatArray,
+    covariances: FloatArray,
+    factors: FloatArray,
+    carried: FloatArray | None = None,
 ) -> FloatArray:
     """Return what remains of a source in each frame, in the detector's orientation.
 
@@ -46,24 +54,28 @@ def forward_frames(
     ----------
     sources : (n, y, x) array
         The source in each frame.
-    basis : (k, y, x) array
-        Components; NaN where they do not cover.
+    bases : Bases
     weights : (n, y, x) array
         ``V`` of the target step.
     covariances : (n, k, k) array
         ``(B_A V B_Aᵀ)⁻¹`` of each frame, zeros off its active set.
     factors : (n,) array
+    carried : (n, y, x) array, optional
+        What the components themselves have taken up of the source, where they were built from frames that have it
+        (see `astronmf.imaging.self_reference`).
 
     Returns
     -------
     (n, y, x) array
         NaN where the components do not cover.
     """
-    covered = np.isfinite(basis).all(axis=0)
-    flat = np.where(covered, basis, 0.0).reshape(len(basis), -1)
-    remaining = np.empty(weights.shape)
-    for i, source in enumerate(sources):
-        change = covariances[i] @ (flat @ (weights[i] * source).ravel())
-        lost = factors[i] * (change @ flat).reshape(source.shape)
-        remaining[i] = np.where(covered, source - lost, np.nan)
+    remaining = np.full(weights.shape, np.nan)
+    taken = np.zeros(weights.shape) if carried is None else carried
+    for rows, basis in bases.by_frame(len(sources)):
+        covered = np.isfinite(basis).all(axis=0)
+        flat = basis[:, covered]
+        for i in rows:
+            source, lost = sources[i][covered], taken[i][covered]
+            change = covariances[i] @ (flat @ (weights[i][covered] * (source - lost)))
+            remaining[i][covered] = source - factors[i] * (lost + change @ flat)
     return remaining

@@ -217,9 +217,11 @@ class Frames(NDData):
         path : path, or sequence of paths
             Several files end in one stack.
         format : str, optional
-            "fits" (any FITS cube, or SCI/ERR/DQ extensions) or "jwst"; found from the file by default.
+            "fits" (any FITS cube, or SCI/ERR/DQ extensions), an instrument's ("jwst", "hst", "naco", "sphere"), or
+            "mapping"; found from the file by default.
         **options
-            Of the format: ``center``, ``angles``, ``angle_key``, ``angle_column``, ``pixel_scale``, ``dq_bits``, …
+            Of the format: ``center``, ``angles``, ``angle_key``, ``angle_column``, ``pixel_scale``, ``dq_bits``, …;
+            ``mapping="instrument.toml"`` for instruments that have no reader.
         """
         if isinstance(path, list | tuple):
             if not path:
@@ -285,15 +287,26 @@ def check_same_grid(one: Frames, other: Frames, name: str) -> None:
 
 
 def merge_meta(metas: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return one meta of several stacks: lists are joined, the rest is the first's."""
+    """Return one meta of several stacks: lists are joined (preparation in order), the rest is the first's."""
     merged: dict[str, Any] = {}
     for meta in metas:
         for key, value in meta.items():
             if isinstance(value, list) and isinstance(merged.get(key), list):
-                merged[key] = merged[key] + [item for item in value if item not in merged[key]]
+                others = [item for item in value if item not in merged[key]]
+                merged[key] = _in_order(merged[key], value) if key == "preparation" else merged[key] + others
             else:
                 merged.setdefault(key, list(value) if isinstance(value, list) else value)
     return merged
+
+
+def _in_order(one: list[Any], other: list[Any]) -> list[Any]:
+    """Return a list that holds both, each in its order, what they share only once: steps that were taken."""
+    joined, begin = list(one), 0
+    for item in other:
+        begin = joined.index(item, begin) + 1 if item in joined[begin:] else len(joined) + 1
+        if begin > len(joined):
+            joined.append(item)
+    return joined
 
 
 def _as_cube(data: Any) -> FloatArray:

@@ -12,7 +12,19 @@ from scipy import ndimage
 from astronmf._typing import BoolArray, FloatArray
 from astronmf._validation import as_real_array, check_choice, check_number, check_shape, fail
 
-__all__ = ["Geometry", "center_pixel", "from_sky", "radius", "to_sky"]
+__all__ = [
+    "Geometry",
+    "center_pixel",
+    "from_sky",
+    "in_degrees",
+    "in_pixels",
+    "polar",
+    "radius",
+    "rescaled",
+    "shifted",
+    "sky_position",
+    "to_sky",
+]
 
 SPLINE_ORDER = 3
 FILL_WIDTH = 1.0  # pixels: a missing value is filled from neighbours weighted by a Gaussian of this width
@@ -90,6 +102,31 @@ class Geometry:
         """Return a frame's angle, 0 where none are known."""
         return 0.0 if self.angles is None else float(self.angles[frame])
 
+    def positions(self, separation: float, position_angle: float) -> FloatArray:
+        """Return where a place on the sky falls in each frame.
+
+        With r the separation, PA the position angle and a frame's angle,
+
+            x = x_star − parity · r sin(PA − angle),    y = y_star + r cos(PA − angle)
+
+        Parameters
+        ----------
+        separation : float or Quantity
+            From the star: pixels, or an angle if the pixel scale is known.
+        position_angle : float or Quantity
+            Degrees east of north.
+
+        Returns
+        -------
+        (n, 2) array
+            (x, y), 0-based pixels of the detector; one row if no angles are known.
+        """
+        distance = in_pixels("separation", separation, self.pixel_scale)
+        angles = np.zeros(1) if self.angles is None else self.angles
+        turn = np.deg2rad(in_degrees("position_angle", position_angle) - angles)
+        x, y = self.center
+        return np.stack([x - self.parity * distance * np.sin(turn), y + distance * np.cos(turn)], axis=-1)
+
 
 def _finite_angles(angles: Any) -> FloatArray:
     """Return angles as float64, (n,), or raise naming the first frame whose angle is not finite."""
@@ -110,6 +147,69 @@ def radius(shape: tuple[int, int], center: tuple[float, float]) -> FloatArray:
 def center_pixel(shape: tuple[int, int]) -> tuple[int, int]:
     """Return (x, y) of the pixel that north-up images put the star at: ``n // 2`` along each axis."""
     return shape[1] // 2, shape[0] // 2
+
+
+def sky_position(shape: tuple[int, int], separation: Any, position_angle: Any) -> tuple[Any, Any]:
+    """Return (x, y) of a place on the sky in a north-up image of `shape` (y, x), star at `center_pixel`.
+
+    Parameters
+    ----------
+    shape : (y, x)
+    separation : float or array
+        From the star, pixels.
+    position_angle : float, array or Quantity
+        Degrees east of north.
+
+    Returns
+    -------
+    x, y : float or array
+        0-based pixels.
+    """
+    distance = in_pixels("separation", separation, None)
+    turn = np.deg2rad(in_degrees("position_angle", position_angle))
+    x, y = center_pixel(shape)
+    return x - distance * np.sin(turn), y + distance * np.cos(turn)
+
+
+def polar(center: tuple[float, float], x: Any, y: Any) -> tuple[Any, Any]:
+    """Return the separation in pixels and the position angle in degrees, [0, 360), of (x, y) in a north-up image.
+
+    The reverse of `sky_position` with `center` ``center_pixel(shape)``; `x` and `y` may be arrays.
+    """
+    east, north = center[0] - np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64) - center[1]
+    angle = np.rad2deg(np.arctan2(east, north)) % 360.0
+    return np.hypot(east, north)[()], np.where(angle >= 360.0, 0.0, angle)[()]  # −1e-20 % 360 rounds to 360
+
+
+def in_pixels(name: str, value: Any, pixel_scale: float | None) -> Any:
+    """Return lengths on the sky in pixels, float64; plain numbers are in pixels already.
+
+    Raises
+    ------
+    ValueError
+        If they are angles and no pixel scale is known, or not finite.
+    """
+    if isinstance(value, u.Quantity):
+        if value.unit.is_equivalent(u.pix):
+            value = value.to_value(u.pix)
+        elif pixel_scale is None:
+            raise fail(name, "in pixels, where 'pixel_scale' is not known", value)
+        else:
+            value = value.to_value(u.arcsec) / pixel_scale
+    return _finite(name, value)
+
+
+def in_degrees(name: str, value: Any) -> Any:
+    """Return angles in degrees, float64; plain numbers are in degrees already. They must be finite."""
+    return _finite(name, value.to_value(u.deg) if isinstance(value, u.Quantity) else value)
+
+
+def _finite(name: str, value: Any) -> Any:
+    """Return finite float64 numbers, a scalar as a scalar."""
+    values = as_real_array(name, value).astype(np.float64)
+    if not np.isfinite(values).all():
+        raise fail(name, "finite", f"{int((~np.isfinite(values)).sum())} NaN or Inf")
+    return values[()]
 
 
 def to_sky(image: FloatArray, geometry: Geometry, frame: int, order: int = SPLINE_ORDER) -> FloatArray:
@@ -137,6 +237,48 @@ def from_sky(image: FloatArray, geometry: Geometry, frame: int, order: int = SPL
     """Turn a north-up image, star at `center_pixel`, into a frame's orientation: the reverse of `to_sky`."""
     matrix = np.linalg.inv(_sky_to_detector(geometry.angle_of(frame), geometry.parity))
     return _resample(image, matrix, _yx(center_pixel(_shape(image))), _yx(geometry.center), order)
+
+
+def shifted(image: FloatArray, offset: tuple[float, float], order: int = SPLINE_ORDER) -> FloatArray:
+    """Move an image by an (x, y) `offset` in pixels.
+
+    Parameters
+    ----------
+    image : (y, x) array
+        NaN is missing, as for `to_sky`.
+    offset
+        Whole pixels change no bit.
+    order
+        Of the spline.
+
+    Returns
+    -------
+    (y, x) array
+        NaN where nothing was observed.
+    """
+    return _resample(image, np.eye(2), np.zeros(2), _yx(offset), order)
+
+
+def rescaled(image: FloatArray, center: tuple[float, float], factor: float, order: int = SPLINE_ORDER) -> FloatArray:
+    """Stretch an image about a point: what is at distance r from it comes to ``factor · r``.
+
+    Parameters
+    ----------
+    image : (y, x) array
+        NaN is missing, as for `to_sky`.
+    center : (x, y)
+        Which stays where it is, 0-based pixels.
+    factor
+        Above 0; 1 changes no bit. Values stay as they are: the light grows by the square of it.
+    order
+        Of the spline.
+
+    Returns
+    -------
+    (y, x) array
+        NaN where nothing was observed.
+    """
+    return _resample(image, np.eye(2) / check_number("factor", factor, 1e-3), _yx(center), _yx(center), order)
 
 
 def _shape(image: FloatArray) -> tuple[int, int]:

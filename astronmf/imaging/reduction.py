@@ -15,11 +15,15 @@ from astronmf._inputs import parts
 from astronmf._typing import FloatArray, IntArray, Progress, no_progress
 from astronmf._validation import fail
 from astronmf.components import Components
+from astronmf.estimator import SequentialNMF
+from astronmf.imaging.building import Library, components_of
 from astronmf.imaging.combination import Combination, combine, turn
 from astronmf.imaging.forward import forward_frames, sources_in_frames
 from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import center_pixel
-from astronmf.imaging.target import Choice, Target, model_target, residual_variances
+from astronmf.imaging.modes import Recipe, Subtracted
+from astronmf.imaging.self_reference import SelfReference
+from astronmf.imaging.target import Bases, Choice, residual_variances
 
 __all__ = ["Reduction"]
 
@@ -51,6 +55,10 @@ class Reduction:
         Which pixels were reduced, declared missing, and judged the scale factors.
     meta : dict
         ``parameters``, ``inputs`` (name and SHA-256 of each file), counts, and the version that made it.
+    self_reference : SelfReference or None
+        How the models follow a source in the science frames, where the components were built from those.
+    references : Frames or None
+        Of other stars, in memory only: kept where they are needed to build the components again (mode "ardi").
     """
 
     combined: FloatArray
@@ -66,6 +74,8 @@ class Reduction:
     science: Frames
     choice: Choice
     meta: dict[str, Any] = field(default_factory=dict)
+    self_reference: SelfReference | None = None
+    references: Frames | None = None
 
     def __repr__(self) -> str:
         """Return a line that says what is inside."""
@@ -86,7 +96,7 @@ class Reduction:
     @property
     def weights(self) -> FloatArray:
         """What the fit used: ``1/σ²``, 0 where a pixel took no part: (n, y, x)."""
-        return self.choice.weights(self.science) * ~self.components.mask
+        return self.choice.weights(self.science) * np.isfinite(self.models)
 
     @property
     def chi2(self) -> float:
@@ -118,20 +128,50 @@ class Reduction:
         """
         sources = sources_in_frames(self._in_unit(image), self.science.geometry, self.science.shape)
         if self._is_linear:
-            return self._combine(self._remaining(sources)).image
+            return self._combine(self.remaining(sources)).image
+        if self.self_reference is not None:
+            return self.combined - self._combine(self.residuals - self.remaining(sources)).image
         without = self.science.replace_data(self.science.data - sources)
-        target = model_target(without, self.components, self.choice, self._scale, quiet=True)
-        return self.combined - self.from_target(without, self.components, self.choice, target, self.meta).combined
+        return self.combined - self._of_stage(without, self.components).combined
+
+    def at(self, n_components: int) -> Reduction:
+        """Return the reduction with fewer components of the same build; no component is built anew.
+
+        Parameters
+        ----------
+        n_components
+            In each zone, as in `reduce`.
+        """
+        zones = int(self.choice.zone_numbers.max()) + 1
+        return self._of_stage(self.science, self.components.at(n_components * zones))
 
     def over_components(self, progress: Progress = no_progress) -> FloatArray:
         """Return `combined` for every number of components that was built, (stages, y, x); nothing is built anew."""
         images = []
         for stage in self.components.stages:
-            components = self.components.at(len(stage))
-            target = model_target(self.science, components, self.choice, self._scale, quiet=True)
-            images.append(self.from_target(self.science, components, self.choice, target, self.meta).combined)
+            images.append(self._of_stage(self.science, self.components.at(len(stage))).combined)
             progress(len(images), len(self.components.stages), "numbers of components")
         return np.stack(images)
+
+    def again(self, science: Frames, *, warm: bool = False, progress: Progress = no_progress) -> Reduction:
+        """Return the same reduction of other data: the science frames less a source, for instance.
+
+        Components that were built from the science frames are built again.
+
+        Parameters
+        ----------
+        science : Frames
+            In place of `science`, of the same shape and angles.
+        warm
+            Whether the build starts from the components that are there, all at once: quicker where the data are nearly
+            the same. By default it is the same sequential build.
+        progress
+        """
+        if not self.recipe.is_own:
+            return self._of_stage(science, self.components)
+        library, start = self.library(science), self.components if warm else None
+        basis = components_of(library, self.choice.zone_numbers, None, self._estimator(), progress, start=start)
+        return self.of(science, basis, library, self.choice, self.meta, quiet=True, progress=progress)
 
     def to_ccddata(self) -> CCDData:
         """Return the combined image with unit, uncertainty, mask and a north-up WCS."""
@@ -185,20 +225,38 @@ class Reduction:
         _formats.write(self, path, format, overwrite=overwrite)
 
     @property
-    def _basis(self) -> FloatArray:
-        return np.where(self.choice.region, self.components.data, np.nan)
+    def recipe(self) -> Recipe:
+        """How the science frames were modelled."""
+        return Recipe.from_parameters(self.meta["parameters"])
 
     @property
-    def _scale(self) -> Any:
-        return self.meta["parameters"]["scale"]
+    def bases(self) -> Bases:
+        """The components of each frame."""
+        own = None if self.self_reference is None else self.self_reference.own
+        return Bases(self.components.data, self.choice.region, own)
+
+    def library(self, science: Frames) -> Library:
+        """Return the frames that components are built from where `science` takes the place of the science frames."""
+        return self.recipe.library(science, self.references, self.choice, quiet=True)
+
+    def _of_stage(self, science: Frames, components: Components) -> Reduction:
+        """Return the reduction of frames with components of the same build."""
+        library = self.library(science) if self.recipe.is_own else None
+        return self.of(science, components, library, self.choice, self.meta, quiet=True)
 
     @property
     def _is_linear(self) -> bool:
         """Whether neither the scale factors nor the combination depend on the source."""
-        searched = (
-            isinstance(self._scale, str) and self._scale != "none" and bool((self.scale_factor_errors != 0).any())
-        )
-        return not searched and self.meta["parameters"]["combine"] != "median"
+        scale = self.recipe.factor
+        searched = isinstance(scale, str) and scale != "none" and bool((self.scale_factor_errors != 0).any())
+        return not searched and self.recipe.combine != "median"
+
+    def _estimator(self) -> SequentialNMF:
+        """Return the estimator that built the components, to build them again."""
+        known = self.components.meta
+        n_components = len(self.components) // known.get("n_zones", 1)
+        names = ("tol", "max_iter", "refit", "random_state", "solver", "init", "pixel_fraction", "dtype")
+        return SequentialNMF(n_components, **{name: known[name] for name in names if name in known})
 
     def _in_unit(self, image: Any) -> Any:
         """Return an image's values in `unit`; plain numbers are in it already."""
@@ -209,26 +267,73 @@ class Reduction:
             raise fail("image", "without a unit, as the science frames are", unit)
         return u.Quantity(values, unit).to_value(self.unit)
 
-    def _remaining(self, sources: FloatArray) -> FloatArray:
-        frames = forward_frames(sources, self._basis, self.weights, self.covariances, self.scale_factors)
+    def remaining(self, sources: FloatArray) -> FloatArray:
+        """Return what the reduction leaves of a source in each frame, (n, y, x), in the detector's orientation.
+
+        Parameters
+        ----------
+        sources : (n, y, x) array
+            The source in each frame.
+        """
+        carried = None
+        if self.self_reference is not None:
+            carried = self.self_reference.carried(sources, self.weights, self.choice.zone_numbers)
+        frames = forward_frames(sources, self.bases, self.weights, self.covariances, self.scale_factors, carried)
         frames[~np.isfinite(self.residuals)] = np.nan
         return frames
 
     def _combine(self, frames: FloatArray) -> Combination:
         variances = residual_variances(
-            self.science, self.residuals, self.weights > 0, self._basis, self.covariances, self.scale_factors
+            self.science, self.residuals, self.choice, self.bases, self.covariances, self.scale_factors
         )
         geometry = self.science.geometry
-        method = str(self.meta["parameters"]["combine"])
-        return combine(turn(frames, geometry), turn(variances, geometry, order=1), method)
+        return combine(turn(frames, geometry), turn(variances, geometry, order=1), self.recipe.combine)
 
     @classmethod
-    def from_target(
-        cls, science: Frames, components: Components, choice: Choice, target: Target, meta: dict[str, Any]
+    def of(
+        cls,
+        science: Frames,
+        components: Components,
+        library: Library | None,
+        choice: Choice,
+        meta: dict[str, Any],
+        *,
+        quiet: bool = False,
+        progress: Progress = no_progress,
     ) -> Reduction:
-        """Combine subtracted frames into a reduction; ``meta["parameters"]["combine"]`` says how."""
-        blank = np.full(science.shape[1:], np.nan)
-        frames_only = cls(
+        """Model, subtract and combine, as ``meta["parameters"]`` says.
+
+        Parameters
+        ----------
+        science, components
+        library
+            What the components were built from, where the science frames are in it.
+        choice
+        meta
+        quiet
+            Whether to leave warnings about scale factors unsaid, because they were said before.
+        progress
+        """
+        recipe = Recipe.from_parameters(meta["parameters"])
+        found = recipe.subtract(science, components, library, choice, quiet=quiet, progress=progress)
+        frames_only = cls._frames_only(science, components, choice, found, meta)
+        if recipe.mode == "ardi" and library is not None:
+            frames_only = replace(frames_only, references=library.frames[len(science) :])
+        combined = frames_only._combine(found.target.residuals)
+        return replace(
+            frames_only,
+            combined=combined.image,
+            combined_uncertainty=combined.uncertainty,
+            coverage=combined.coverage,
+        )
+
+    @classmethod
+    def _frames_only(
+        cls, science: Frames, components: Components, choice: Choice, found: Subtracted, meta: dict[str, Any]
+    ) -> Reduction:
+        """Return a reduction whose combined image is still blank."""
+        blank, target = np.full(science.shape[1:], np.nan), found.target
+        return cls(
             combined=blank,
             combined_uncertainty=blank,
             coverage=np.zeros(blank.shape, dtype=int),
@@ -242,11 +347,5 @@ class Reduction:
             science=science,
             choice=choice,
             meta=meta,
-        )
-        combined = frames_only._combine(target.residuals)
-        return replace(
-            frames_only,
-            combined=combined.image,
-            combined_uncertainty=combined.uncertainty,
-            coverage=combined.coverage,
+            self_reference=found.self_reference,
         )

@@ -8,34 +8,23 @@ import numpy as np
 
 from astronmf import __version__
 from astronmf._typing import BoolArray, Progress, no_progress
-from astronmf._validation import (
-    as_mask,
-    check_broadcast,
-    check_choice,
-    check_integer,
-    check_one_of_two,
-    check_shape,
-    fail,
-)
+from astronmf._validation import as_mask, check_broadcast, check_choice, check_one_of_two, check_shape, fail
 from astronmf.components import Components
 from astronmf.estimator import SequentialNMF
 from astronmf.exceptions import GeometryWarning, MissingDataWarning, warn
-from astronmf.imaging.combination import METHODS
-from astronmf.imaging.frames import Frames, check_same_grid
-from astronmf.imaging.geometry import annulus, from_sky
+from astronmf.imaging.building import build_components, components_of, flat_mask, region_of
+from astronmf.imaging.frames import Frames
+from astronmf.imaging.geometry import Geometry, from_sky
+from astronmf.imaging.modes import Recipe, default_combination
 from astronmf.imaging.reduction import Reduction
-from astronmf.imaging.target import Choice, model_target
+from astronmf.imaging.target import Choice
+from astronmf.imaging.zones import zones_of
 from astronmf.kernels.compilation import announced_compilation
 
-__all__ = ["build_components", "reduce"]
-
-DEFAULT_COMPONENTS = 10
+__all__ = ["build_components", "declared_missing", "reduce"]
 
 # More of the region than this declared missing is rarely meant.
 MOST_IMPUTED = 0.5
-
-# The literature's tolerance. `python -m benchmarks.simulation` shows what a tenth and ten times of it cost and change.
-DEFAULT_TOLERANCE = 1e-5
 
 
 def reduce(
@@ -47,46 +36,66 @@ def reduce(
     n_components: int | None = None,
     inner_radius: float | None = None,
     outer_radius: float | None = None,
+    annulus_width: float | None = None,
+    n_segments: int = 1,
+    min_rotation: float | None = None,
+    fwhm: float | None = None,
     mask: Any = None,
     imputation_mask: Any = None,
     imputation_frame: str = "sky",
     scale: Any = "bff",
     scale_region: Any = None,
-    combine: str = "mean",
+    combine: str | None = None,
     estimator: SequentialNMF | None = None,
     progress: Progress = no_progress,
 ) -> Reduction:
-    """Remove the star from science frames: reference-star differential imaging with sequential NMF.
+    """Remove the star from science frames: differential imaging with sequential NMF.
 
     Parameters
     ----------
     science : Frames, or anything that `Frames` takes
-        If it also holds reference frames (``is_reference``) and no other references are given, it is split.
+        If it also holds reference frames (``is_reference``) and no other references are given, it is split; with
+        ``mode="adi"`` its reference frames are left out.
     references : Frames, or anything that `Frames` takes, optional
         Of other stars, aligned with the science frames, in the same unit.
     components : Components, optional
         Built before (`build_components`), instead of references.
-    mode : {"rdi"}
-        Where the model of the star comes from: other stars.
+    mode : {"rdi", "adi", "ardi"}
+        Where the model of the star comes from: other stars; the science frames themselves, among which the sky has
+        turned; or both.
     n_components
-        10 by default, or the number of references where there are fewer; with `components`, all of them.
+        In each zone. By default 10, or the number of references where there are fewer; with "adi" and "ardi" a quarter
+        of the number of science frames, at most 30; the estimator's, if one is given; with `components`, all of them.
     inner_radius, outer_radius
         In pixels from the star; pixels outside are left out, and NaN in the result.
+    annulus_width : float, optional
+        In pixels: every annulus of this width is a zone with components of its own. The whole region by default.
+    n_segments : int
+        Sectors of each annulus, each a zone.
+    min_rotation : float, optional
+        With the modes "adi" and "ardi": in FWHM. Each frame is modelled with components of its own, built from those
+        science frames in which a source at the middle radius of its zone has moved by so much (and from all other
+        references). By default all frames share the components of the whole sequence.
+    fwhm : float, optional
+        Of the PSF in pixels, for `min_rotation`.
     mask : (y, x) bool array, optional
         `True` = excluded, in the detector's orientation: coronagraph, spiders, detector defects.
     imputation_mask : (y, x) or (n, y, x) bool array, optional
         `True` where the disk or planet is: these pixels count as missing when the star is modelled, so that the model
-        does not eat the source (Ren+ 2020). Two-dimensional: on the pixels of `Reduction.combined`, north up, turned
-        to each frame. Three-dimensional: a mask for each frame in the detector's orientation.
+        does not eat the source (Ren+ 2020); with "adi" and "ardi" also when the components are built. Two-dimensional:
+        on the pixels of `Reduction.combined`, north up, turned to each frame, so that it follows the source.
+        Three-dimensional: a mask for each frame in the detector's orientation.
     imputation_frame : {"sky", "detector"}
         What a two-dimensional `imputation_mask` is drawn on.
     scale
-        Factor between model and data: "bff" (best factor for subtraction; 1 for frames with pixels declared missing),
-        "bff-ren2018", "bff-nmf_imaging", "none", a number, or a number for each frame. See `astronmf.imaging.scaling`.
+        Factor between model and data: "bff" (best factor for subtraction; 1 for frames with pixels declared missing,
+        and in the modes "adi" and "ardi", where the frame itself is in the library), "bff-ren2018", "bff-nmf_imaging",
+        "none", a number, or a number for each frame. See `astronmf.imaging.scaling`.
     scale_region : (y, x) bool array, optional
         `True` where a best factor is judged, in the detector's orientation; all fitted pixels by default.
-    combine : {"mean", "median", "weighted"}
-        "weighted" is by inverse variance.
+    combine : {"mean", "median", "weighted"}, optional
+        "weighted" is by inverse variance, where no errors are given that of the residuals in time (Bottom+ 2017): the
+        default with "adi" and "ardi". "mean" is the default with "rdi".
     estimator : SequentialNMF, optional
         To set tolerance (1e-5 without it), refit rule, seed and the like.
     progress
@@ -99,36 +108,43 @@ def reduce(
     Raises
     ------
     ValueError
-        If an argument breaks its constraint, shapes, units or centres disagree, or nothing is left to fit.
+        If an argument breaks its constraint, shapes, units or centres disagree, nothing is left to fit, angles are
+        missing or constant in the modes "adi" and "ardi", or a frame has fewer references than components.
     """
-    check_choice("mode", mode, ("rdi",))
-    check_choice("combine", combine, METHODS)
+    combine = default_combination(mode) if combine is None else combine
+    recipe = Recipe(mode, scale, combine, min_rotation, fwhm)
     check_one_of_two("references", references, "components", components)
-    if isinstance(references, Components):
-        raise fail("references", "frames; components go by name, 'components='", "Components")
-    science = Frames.of(science)
-    if references is None and components is None:
-        science, references = _split(science)
-    region = _region(science, inner_radius, outer_radius, mask)
+    _check_library(recipe, references, components)
+    science, references = _parted(Frames.of(science), references, recipe, components)
+    region = region_of(science, inner_radius, outer_radius, mask)
     choice = Choice(
         region,
-        _imputed(science, imputation_mask, imputation_frame),
-        region if scale_region is None else _flat_mask("scale_region", scale_region, region.shape),
+        declared_missing(science.shape, science.geometry, imputation_mask, imputation_frame),
+        region if scale_region is None else flat_mask("scale_region", scale_region, region.shape),
+        zones_of(region, science.geometry.center, annulus_width, n_segments),
     )
-    if references is not None:
-        references = Frames.of(references)
-        check_same_grid(science, references, "references")
-        basis = build_components(references, n_components, region=region, estimator=estimator, progress=progress)
-    elif components is not None:
-        basis = components if n_components is None else components.at(n_components)
+    if components is not None:
+        library = None
+        basis = components if n_components is None else components.at(n_components * components.meta.get("n_zones", 1))
+        _check_zones(basis, choice)
+    else:
+        library = recipe.library(science, references, choice)
+        wanted = n_components
+        if wanted is None and estimator is None:
+            wanted = recipe.default_components(science, library, choice)
+        if wanted is not None:
+            recipe.check_references(science, library, choice, wanted)
+        basis = components_of(library, choice.zone_numbers, wanted, estimator, progress)
     _check_components(science, basis, choice)
-    with announced_compilation(progress):
-        target = model_target(science, basis, choice, scale)
     parameters = {
         "mode": mode,
-        "n_components": len(basis),
+        "n_components": len(basis) // basis.meta.get("n_zones", 1),
         "inner_radius": inner_radius,
         "outer_radius": outer_radius,
+        "annulus_width": annulus_width,
+        "n_segments": n_segments,
+        "min_rotation": min_rotation,
+        "fwhm": fwhm,
         "masked": mask is not None,
         "imputed": imputation_mask is not None,
         "imputation_frame": imputation_frame,
@@ -136,70 +152,34 @@ def reduce(
         "scale": scale,
         "combine": combine,
     }
-    return Reduction.from_target(science, basis, choice, target, _meta(science, basis, parameters))
+    with announced_compilation(progress):
+        meta = _meta(science, basis, parameters)
+        return Reduction.of(science, basis, library, choice, meta, progress=progress)
 
 
-def build_components(
-    references: Frames,
-    n_components: int | None = None,
-    *,
-    inner_radius: float | None = None,
-    outer_radius: float | None = None,
-    mask: Any = None,
-    region: BoolArray | None = None,
-    estimator: SequentialNMF | None = None,
-    progress: Progress = no_progress,
-) -> Components:
-    """Build components from reference frames, to be used at once or kept.
+def _check_library(recipe: Recipe, references: Any, components: Any) -> None:
+    """Raise if what is given to model the star with is not what the mode takes."""
+    if isinstance(references, Components):
+        raise fail("references", "frames; components go by name, 'components='", "Components")
+    if recipe.is_own and components is not None:
+        found = "components; they are built from the science frames (for a basis that is there, mode='rdi')"
+        raise fail("components", f"left out with mode={recipe.mode!r}", found)
+    if recipe.mode == "adi" and references is not None:
+        raise fail("references", "left out with mode='adi'; mode='ardi' uses both", "frames")
 
-    Parameters
-    ----------
-    references : Frames, or anything that `Frames` takes
-    n_components
-        10 by default, or the number of references where there are fewer.
-    inner_radius, outer_radius, mask
-        As in `reduce`.
-    region : (y, x) bool array, optional
-        `True` = used; instead of the three above.
-    estimator : SequentialNMF, optional
-        To set tolerance, refit rule, seed and the like.
-    progress
 
-    Returns
-    -------
-    Components
-        Pixels outside the region, and those that no reference saw, are NaN.
-    """
-    references = Frames.of(references)
-    if region is None:
-        region = _region(references, inner_radius, outer_radius, mask)
-    fit = SequentialNMF(tol=DEFAULT_TOLERANCE)
-    if estimator is not None:
-        fit.set_params(**estimator.get_params())
-    default = DEFAULT_COMPONENTS if estimator is None else estimator.n_components
-    usable = _count_usable(references, region)
-    wanted = min(default, usable) if n_components is None else n_components
-    fit.set_params(n_components=check_integer("n_components", wanted, 1, usable))
-    if fit.progress is None:
-        fit.set_params(progress=progress)
-    fit.fit(references.data, weights=references.weights() * region, mask=references.mask | ~region)
-    origin = "uniform: the references have no errors" if references.sigma is None else "1/σ² of the references"
-    geometry = references.geometry
-    components = Components.from_fit(
-        fit,
-        origin,
-        references=list(references.names),
-        center=list(geometry.center),
-        pixel_scale=geometry.pixel_scale,
-        inputs=references.meta.get("inputs", []),
-        tol=fit.tol,
-        max_iter=fit.max_iter,
-        refit=fit.refit,
-        random_state=fit.random_state,
-        version=__version__,
-    )
-    _warn_of_unsupported(components, region)
-    return components if references.unit is None else components.with_unit(references.unit)
+def _parted(science: Frames, references: Any, recipe: Recipe, components: Any) -> tuple[Frames, Frames | None]:
+    """Return science frames and references as the mode needs them; one stack of both is split."""
+    if references is not None:
+        return science, Frames.of(references)
+    if components is not None:
+        return science, None
+    if recipe.mode == "adi":
+        own, _ = science.split()
+        if own is None:
+            raise fail("science", "such that not all frames are marked as references", f"{len(science)} references")
+        return own, None
+    return _split(science)
 
 
 def _split(science: Frames) -> tuple[Frames, Frames]:
@@ -211,35 +191,28 @@ def _split(science: Frames) -> tuple[Frames, Frames]:
     return own, references
 
 
-def _region(frames: Frames, inner: float | None, outer: float | None, mask: Any) -> BoolArray:
-    """Return the pixels to reduce: (y, x), `True` = used."""
-    shape = frames.shape[1:]
-    region = annulus(shape, frames.geometry.center, inner, outer)
-    if mask is not None:
-        region &= ~_flat_mask("mask", mask, shape)
-    if not region.any():
-        raise fail("mask", "such that pixels are left between the radii", f"0 of {region.size} pixels")
-    return region
+def _check_zones(components: Components, choice: Choice) -> None:
+    """Raise unless components that were built before have the zones that are asked for now."""
+    built, asked = components.meta.get("n_zones", 1), int(choice.zone_numbers.max()) + 1
+    advice = "give the same annulus_width, n_segments, radii and mask at both"
+    if built != asked:
+        raise fail("components", f"built in as many zones as are reduced, {asked}", f"{built}; {advice}")
+    for columns, pixels in choice.zone_parts(len(components)):
+        if np.nan_to_num(components.data[columns][:, choice.region & ~pixels]).any():
+            raise fail("components", "built in the zones that are reduced", f"others; {advice}")
 
 
-def _flat_mask(name: str, values: Any, shape: tuple[int, ...]) -> BoolArray:
-    """Return a (y, x) mask."""
-    mask = as_mask(name, values)
-    check_shape(name, mask, shape)
-    return mask
-
-
-def _imputed(science: Frames, mask: Any, orientation: str) -> BoolArray:
+def declared_missing(shape: tuple[int, int, int], geometry: Geometry, mask: Any, orientation: str) -> BoolArray:
     """Return which pixels are declared missing in each frame, (n, y, x), in the detector's orientation."""
     check_choice("imputation_frame", orientation, ("sky", "detector"))
     if mask is None:
-        return np.zeros(science.shape, dtype=bool)
+        return np.zeros(shape, dtype=bool)
     values = as_mask("imputation_mask", mask)
-    check_shape("imputation_mask", values, science.shape if values.ndim == 3 else science.shape[1:])
+    check_shape("imputation_mask", values, shape if values.ndim == 3 else shape[1:])
     if values.ndim == 3 or orientation == "detector":
-        return np.array(check_broadcast("imputation_mask", values, science.shape))
+        return np.array(check_broadcast("imputation_mask", values, shape))
     image = values.astype(np.float64)
-    turned = [np.nan_to_num(from_sky(image, science.geometry, i, order=1)) for i in range(len(science))]
+    turned = [np.nan_to_num(from_sky(image, geometry, i, order=1)) for i in range(shape[0])]
     return np.stack(turned) > 0.01  # every pixel that the region touches
 
 
@@ -267,29 +240,6 @@ def _check_components(science: Frames, components: Components, choice: Choice) -
     if science.angles is None:
         msg = "the science frames have no 'angles': they are combined as they are, and north is not up"
         warn(msg, GeometryWarning)
-
-
-def _count_usable(references: Frames, region: BoolArray) -> int:
-    """Return how many references have something in the region, and say which have not."""
-    seen = (~references.mask & region).any(axis=(1, 2))
-    empty = [name for name, there in zip(references.names, seen, strict=True) if not there]
-    if len(empty) == len(references):
-        found = "none left after mask, radii and missing data"
-        raise fail("references", "such that they have pixels in the region", found)
-    if empty:
-        msg = f"{len(empty)} reference frames have no valid pixel and do not take part (first: {empty[0]})"
-        warn(msg, MissingDataWarning)
-    return int(seen.sum())
-
-
-def _warn_of_unsupported(components: Components, region: BoolArray) -> None:
-    """Say how many pixels no reference saw."""
-    count = int((components.mask & region).sum())
-    if count:
-        msg = (
-            f"{count} of {int(region.sum())} pixels are missing in every reference that could model them: they stay NaN"
-        )
-        warn(msg, MissingDataWarning)
 
 
 def _meta(science: Frames, components: Components, parameters: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,6 @@ One module a format family or instrument; a new instrument is a new module, impo
 
 from __future__ import annotations
 
-from astronmf.io import components, frames, jwst, reduction
+from astronmf.io import components, frames, hst, jwst, mapping, naco, reduction, spectral, sphere, sphere_ifs
 
-__all__ = ["components", "frames", "jwst", "reduction"]
+__all__ = ["components", "frames", "hst", "jwst", "mapping", "naco", "reduction", "spectral", "sphere", "sphere_ifs"]

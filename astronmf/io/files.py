@@ -10,7 +10,7 @@ import re
 import tempfile
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
@@ -29,6 +29,16 @@ PLAIN = "".join(chr(code) for code in range(32, 127)).replace("\\", "")
 ESCAPE = re.compile(r"\\U([0-9a-f]{8})")
 GZIP = b"\x1f\x8b"
 
+# What HST's and ESO's headers call units that astropy knows by another name.
+UNIT_NAMES = {
+    "COUNTS": "ct",
+    "COUNTS/S": "ct / s",
+    "ELECTRONS": "electron",
+    "ELECTRONS/S": "electron / s",
+    "ADU": "adu",
+    "ADU/S": "adu / s",
+}
+
 __all__ = [
     "check_writable",
     "from_ascii",
@@ -36,6 +46,7 @@ __all__ = [
     "is_fits",
     "json_from",
     "json_hdu",
+    "kept",
     "native_array",
     "number_array",
     "open_fits",
@@ -43,9 +54,11 @@ __all__ = [
     "provenance",
     "read_angles",
     "read_mask",
+    "read_numbers",
     "sha256",
     "table_hdu",
     "to_ascii",
+    "unit_named",
     "unit_of",
     "unit_text",
     "write_atomically",
@@ -163,20 +176,33 @@ def number_array(data: Any) -> FloatArray:
     return values.astype(kind)
 
 
-def unit_of(header: fits.Header, path: Any) -> u.UnitBase | None:
-    """Return the unit that BUNIT names, or `None`; an unknown name is an error, as a wrong unit would be worse."""
-    name = str(header.get("BUNIT", "")).strip()
-    if not name:
-        return None
+def unit_of(header: fits.Header, path: Any, key: str = "BUNIT") -> u.UnitBase | None:
+    """Return the unit that a keyword names, or `None`; an unknown name is an error, as a wrong unit would be worse."""
+    name = str(header.get(key, "")).strip()
+    return unit_named(name, f"{path}: {key}") if name else None
+
+
+def unit_named(name: str, where: str) -> u.UnitBase:
+    """Return the unit of a name, or raise and say where the name stands."""
     try:
-        return u.Unit(name)
+        return u.Unit(UNIT_NAMES.get(name.upper().replace(" ", ""), name))
     except ValueError:
-        msg = f"{path}: BUNIT must be a unit that astropy.units knows, got {name!r}; correct the header"
+        msg = f"{where} must be a unit that astropy.units knows, got {name!r}; correct it"
         raise FormatError(msg) from None
+
+
+def kept(header: fits.Header, keys: Mapping[str, str]) -> dict[str, Any]:
+    """Return those of some keywords that a header has, as texts, under the names that are given."""
+    return {name: str(header[key]).strip() for name, key in keys.items() if header.get(key)}
 
 
 def read_angles(path: Any) -> FloatArray:
     """Return angles, (n,), from a FITS image or table, or a text file of numbers."""
+    return read_numbers(path, "angles")
+
+
+def read_numbers(path: Any, what: str) -> FloatArray:
+    """Return numbers, (n,), from a FITS image or table, or a text file; `what` they are is for the messages."""
     if not Path(path).exists():
         msg = f"{path}: no such file"
         raise FileNotFoundError(msg)
@@ -186,13 +212,13 @@ def read_angles(path: Any) -> FloatArray:
                 warnings.simplefilter("error")  # an empty file is only warned of
                 return np.atleast_1d(np.loadtxt(path)).ravel()
         except (ValueError, UserWarning, OSError) as error:
-            msg = f"{path}: neither FITS nor a text file of angles"
+            msg = f"{path}: neither FITS nor a text file of {what}"
             raise FormatError(msg) from error
     for hdu in open_fits(path):
         if hdu.data is not None:
             values = hdu.data.field(0) if hdu.data.dtype.names else hdu.data
             return np.asarray(values, dtype=np.float64).ravel()
-    msg = f"{path}: holds no array or table of angles"
+    msg = f"{path}: holds no array or table of {what}"
     raise FormatError(msg)
 
 

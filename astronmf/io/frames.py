@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from astropy.io import fits, registry
 from astropy.wcs import WCS, FITSFixedWarning
 
-from astronmf._typing import BoolArray, FloatArray
+from astronmf._typing import FloatArray
 from astronmf._validation import as_real_array, check_broadcast, check_shape, fail
 from astronmf.exceptions import FormatError, GeometryWarning, warn
 from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import Geometry
+from astronmf.io.dq import DqBits, chosen_bits, flag_names, flagged
 from astronmf.io.files import (
     from_ascii,
     identify_fits,
+    json_from,
+    json_hdu,
+    kept,
     number_array,
     open_fits,
     provenance,
@@ -32,6 +37,9 @@ __all__ = ["read_frames", "write_frames"]
 
 DO_NOT_USE = 1
 
+# What is kept of a header, and under which name.
+KEPT = {"object": "OBJECT", "instrument": "INSTRUME", "filter": "FILTER"}
+
 
 def read_frames(
     path: Any,
@@ -42,7 +50,7 @@ def read_frames(
     angle_column: str | None = None,
     pixel_scale: float | None = None,
     parity: int | None = None,
-    dq_bits: int | None = None,
+    dq_bits: DqBits = None,
 ) -> Frames:
     """Read a FITS cube, ``(n, y, x)`` or a single image, or SCI/ERR/DQ extensions.
 
@@ -64,8 +72,9 @@ def read_frames(
         Arcseconds a pixel; by default ``PIXSCALE``, or from the header's WCS.
     parity : {1, -1}, optional
         By default from the header's WCS, else 1.
-    dq_bits : int, optional
-        The DQ bits that exclude a pixel; any bit by default.
+    dq_bits : int, str or list, optional
+        The DQ flags that exclude a pixel: bits, or names where the header's instrument has them (`astronmf.io.dq`);
+        any flag by default.
 
     Raises
     ------
@@ -75,35 +84,31 @@ def read_frames(
         If more than one source of angles is given, or shapes disagree.
     """
     hdus = open_fits(path)
-    image = _science_hdu(hdus, path)
-    data = number_array(image.data)
-    if data.ndim == 2:
-        data = data[None]
-    check_shape(f"{path} [{image.name or 'PRIMARY'}]", data, (None, None, None))
+    image = science_hdu(hdus, path)
+    data = as_stack(image, path)
     header = merged_header(hdus, image)
     parts = {
-        "pixel_scale": pixel_scale if pixel_scale is not None else _pixel_scale(header),
+        "pixel_scale": pixel_scale if pixel_scale is not None else pixel_scale_of(header),
         "angles": read_or_given_angles(hdus, header, len(data), angles, angle_key, angle_column),
-        "parity": parity if parity is not None else _parity(header),
+        "parity": parity if parity is not None else parity_of(header),
     }
     reference = reference_pixel(header, data.shape)
     if center is None:
-        _warn_of_reference_pixel(header, reference, data.shape)
-    table = _frame_table(hdus)
-    stem = str(header.get("OBJECT", "")) or str(path).rsplit("/", 1)[-1]
+        warn_of_reference_pixel(header, reference, data.shape)
+    table = frame_table(hdus)
     return Frames(
         data,
         None if "ERR" not in hdus else number_array(hdus["ERR"].data),
-        flagged(hdus, data.shape, dq_bits),
+        flagged(hdus["DQ"].data if "DQ" in hdus else None, data.shape, chosen_bits(dq_bits, flag_names(header))),
         geometry=Geometry.of_shape(data.shape[1:], center or reference, **parts),
         unit=unit_of(header, path),
-        names=_names(table, stem, len(data)),
+        names=frame_names(table, header, path, len(data)),
         is_reference=None if table is None or "IS_PSF" not in table.names else table["IS_PSF"],
-        meta=_meta(header, path),
+        meta=kept(header, KEPT) | preparation_of(hdus) | {"inputs": provenance(path)},
     )
 
 
-def _science_hdu(hdus: fits.HDUList, path: Any) -> Any:
+def science_hdu(hdus: fits.HDUList, path: Any) -> Any:
     """Return the extension that holds the data."""
     if "SCI" in hdus:
         return hdus["SCI"]
@@ -114,21 +119,19 @@ def _science_hdu(hdus: fits.HDUList, path: Any) -> Any:
     raise FormatError(msg)
 
 
+def as_stack(image: Any, path: Any) -> FloatArray:
+    """Return an extension's image as a stack, (n, y, x), or raise if it has other axes."""
+    data = number_array(image.data)
+    stack = data[None] if data.ndim == 2 else data
+    check_shape(f"{path} [{image.name or 'PRIMARY'}]", stack, (None, None, None))
+    return stack
+
+
 def merged_header(hdus: fits.HDUList, image: Any) -> fits.Header:
     """Return the primary header with the image's own on top."""
     header = hdus[0].header.copy()
     header.update(image.header)
     return header
-
-
-def flagged(hdus: fits.HDUList, shape: tuple[int, ...], bits: int | None) -> BoolArray:
-    """Return which pixels DQ excludes; NaN and useless errors beside a flag are no surprise, so they count too."""
-    mask = np.zeros(shape, dtype=bool)
-    if "DQ" in hdus:
-        flags = hdus["DQ"].data.astype(np.int64)
-        chosen = flags != 0 if bits is None else (flags & bits) != 0
-        mask |= check_broadcast("DQ", chosen, shape)
-    return mask
 
 
 def reference_pixel(header: fits.Header, shape: tuple[int, ...]) -> tuple[float, float] | None:
@@ -140,7 +143,7 @@ def reference_pixel(header: fits.Header, shape: tuple[int, ...]) -> tuple[float,
     return (x, y) if inside else None
 
 
-def _warn_of_reference_pixel(header: fits.Header, found: tuple[float, float] | None, shape: tuple[int, ...]) -> None:
+def warn_of_reference_pixel(header: fits.Header, found: tuple[float, float] | None, shape: tuple[int, ...]) -> None:
     """Say that a sky coordinate's reference pixel is taken for the star, where it need not be."""
     middle = ((shape[-1] - 1) / 2, (shape[-2] - 1) / 2)
     if found is not None and "CTYPE1" in header and found != middle:
@@ -189,54 +192,57 @@ def _angle_column(hdus: fits.HDUList, column: str | None, count: int) -> FloatAr
     return None
 
 
-def _frame_table(hdus: fits.HDUList) -> Any:
+def frame_table(hdus: fits.HDUList) -> Any:
     """Return the FRAMES table, if there is one."""
     return hdus["FRAMES"].data if "FRAMES" in hdus else None
 
 
-def _names(table: Any, stem: str, count: int) -> list[str]:
+def frame_names(table: Any, header: fits.Header, path: Any, count: int) -> list[str]:
     """Return the frames' names: the table's, or numbered."""
     if table is not None and "NAME" in table.names:
         return [from_ascii(str(name)) for name in table["NAME"]]
+    return numbered_names(str(header.get("OBJECT", "")), path, count)
+
+
+def numbered_names(name: str, path: Any, count: int) -> list[str]:
+    """Return names for a file's frames: what it shows, or its own name, and a number if there are several."""
+    stem = name or Path(path).name
     return [stem if count == 1 else f"{stem} {i}" for i in range(count)]
 
 
-def _has_wcs(header: fits.Header) -> bool:
+def has_wcs(header: fits.Header) -> bool:
+    """Return whether a header has sky coordinates."""
     return "CTYPE1" in header and any(key in header for key in ("CD1_1", "PC1_1", "CDELT1"))
 
 
-def _linear_wcs(header: fits.Header) -> FloatArray:
+def linear_wcs(header: fits.Header) -> FloatArray:
     """Return the header's pixel-to-sky matrix in degrees, (2, 2)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FITSFixedWarning)
         return np.asarray(WCS(header, naxis=2, relax=True).celestial.pixel_scale_matrix)
 
 
-def _pixel_scale(header: fits.Header) -> float | None:
+def pixel_scale_of(header: fits.Header) -> float | None:
     """Return PIXSCALE, or the WCS's scale, in arcseconds."""
     if "PIXSCALE" in header:
         return float(header["PIXSCALE"])
-    if not _has_wcs(header):
+    if not has_wcs(header):
         return None
-    return float(np.sqrt(abs(np.linalg.det(_linear_wcs(header)))) * 3600) or None
+    return float(np.sqrt(abs(np.linalg.det(linear_wcs(header)))) * 3600) or None
 
 
-def _parity(header: fits.Header) -> int:
+def parity_of(header: fits.Header) -> int:
     """Return -1 if the WCS says that east is right of north when north is up."""
     if "PARITY" in header:
         return int(header["PARITY"])
-    return -1 if _has_wcs(header) and np.linalg.det(_linear_wcs(header)) > 0 else 1
-
-
-def _meta(header: fits.Header, path: Any) -> dict[str, Any]:
-    """Return what is worth keeping of a header."""
-    keep = {"object": "OBJECT", "instrument": "INSTRUME", "filter": "FILTER"}
-    about = {name: str(header[key]) for name, key in keep.items() if header.get(key)}
-    return about | {"inputs": provenance(path)}
+    return -1 if has_wcs(header) and np.linalg.det(linear_wcs(header)) > 0 else 1
 
 
 def write_frames(frames: Frames, path: Any, *, overwrite: bool = False) -> None:
-    """Write SCI, ERR, DQ (1 = excluded) and FRAMES (NAME, ANGLE, IS_PSF), which `read_frames` reads back."""
+    """Write SCI, ERR, DQ (1 = excluded) and FRAMES (NAME, ANGLE, IS_PSF), which `read_frames` reads back.
+
+    Of frames that were prepared, what was done is in PREPARATION.
+    """
     primary = fits.PrimaryHDU()
     science = fits.ImageHDU(frames.data, name="SCI")
     geometry_to_header(science.header, frames.geometry)
@@ -247,7 +253,15 @@ def write_frames(frames: Frames, path: Any, *, overwrite: bool = False) -> None:
         hdus.append(fits.ImageHDU(np.ascontiguousarray(frames.sigma), name="ERR"))
     hdus.append(fits.ImageHDU(frames.mask.astype(np.uint8) * DO_NOT_USE, name="DQ"))
     hdus.append(table_hdu(frame_columns(frames), "FRAMES"))
+    if "preparation" in frames.meta:  # not in the header, by which files of an instrument are told
+        about = {key: frames.meta[key] for key in (*KEPT, "preparation") if key in frames.meta}
+        hdus.append(json_hdu(about, "PREPARATION"))
     write_fits(hdus, path, overwrite=overwrite)
+
+
+def preparation_of(hdus: fits.HDUList) -> dict[str, Any]:
+    """Return what was done to the frames, if anything was."""
+    return json_from(hdus["PREPARATION"]) if "PREPARATION" in hdus else {}
 
 
 def frame_columns(frames: Frames) -> dict[str, Any]:

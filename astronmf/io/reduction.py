@@ -10,10 +10,12 @@ from astropy.io import fits, registry
 from astropy.table import Table
 
 from astronmf._typing import FloatArray, IntArray, Progress, no_progress
+from astronmf.components import Components
 from astronmf.exceptions import FormatError
 from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import Geometry
 from astronmf.imaging.reduction import Reduction
+from astronmf.imaging.self_reference import OwnBases, SelfReference
 from astronmf.imaging.target import Choice
 from astronmf.io.components import component_hdus, components_from
 from astronmf.io.files import (
@@ -50,15 +52,15 @@ def write_reduction(reduction: Reduction, path: Any, *, overwrite: bool = False)
     ]
     if science.sigma is not None:
         images.append(("SCIENCE_ERR", np.ascontiguousarray(science.sigma)))
-    images.append(("STATUS", _status(reduction)))
+    images += [("STATUS", _status(reduction)), ("ZONES", reduction.choice.zone_numbers.astype(np.int32))]
     hdus: list[Any] = [_primary(reduction)]
     for name, values in images:
         hdus.append(fits.ImageHDU(values, name=name))
-        if reduction.unit is not None and name not in ("COVERAGE", "STATUS"):
+        if reduction.unit is not None and name not in ("COVERAGE", "STATUS", "ZONES"):
             hdus[-1].header["BUNIT"] = unit_text(reduction.unit)
     _describe_sky(reduction, hdus[1].header, hdus[2].header, hdus[3].header)
     geometry_to_header(next(h for h in hdus if h.name == "RESIDUALS").header, science.geometry)
-    hdus += [fits.BinTableHDU(_coefficient_table(reduction), name="COEFFICIENTS")]
+    hdus += [fits.BinTableHDU(_coefficient_table(reduction), name="COEFFICIENTS"), *_self_reference_hdus(reduction)]
     hdus += [*component_hdus(reduction.components), json_hdu(reduction.meta, "META"), _input_table(reduction)]
     write_fits(hdus, path, overwrite=overwrite)
 
@@ -117,6 +119,34 @@ def _coefficient_table(reduction: Reduction) -> Table:
     return Table(columns)
 
 
+def _self_reference_hdus(reduction: Reduction) -> list[fits.ImageHDU]:
+    """Return how the models follow the science frames, if they were built from them."""
+    found = reduction.self_reference
+    if found is None:
+        return []
+    hdus = [fits.ImageHDU(found.hats, name="HATS")]
+    if found.other_weights.size:
+        hdus.append(fits.ImageHDU(found.other_weights, name="OTHER_WEIGHTS"))
+    if found.own is not None:
+        hdus.append(fits.ImageHDU(found.own.group.astype(np.int32), name="OWN_GROUP"))
+        hdus.append(fits.ImageHDU(found.own.data, name="OWN_COMPONENTS"))
+        hdus.append(fits.ImageHDU(found.own.coefficients, name="OWN_COEFFICIENTS"))
+    return hdus
+
+
+def _self_reference_from(hdus: fits.HDUList, components: Components) -> SelfReference | None:
+    """Return what `_self_reference_hdus` wrote."""
+    if "HATS" not in hdus:
+        return None
+    hats, own = native_array(hdus["HATS"].data), None
+    others = native_array(hdus["OTHER_WEIGHTS"].data) if "OTHER_WEIGHTS" in hdus else np.zeros((len(hats), 0))
+    if "OWN_GROUP" in hdus:
+        names = ("OWN_GROUP", "OWN_COMPONENTS", "OWN_COEFFICIENTS")
+        own = OwnBases(*(native_array(hdus[name].data) for name in names))
+    coefficients = native_array(hdus["COEFFICIENTS"].data["COEFFICIENTS"])
+    return SelfReference(hats, coefficients, components.coefficients, others, own)
+
+
 def _input_table(reduction: Reduction) -> fits.BinTableHDU:
     """Return each input's name and SHA-256."""
     inputs = reduction.meta.get("inputs", [])
@@ -142,6 +172,7 @@ def read_reduction(path: Any) -> Reduction:
     table = hdus["COEFFICIENTS"].data
     status = native_array(hdus["STATUS"].data)
     residuals, models = native_array(hdus["RESIDUALS"].data), native_array(hdus["MODELS"].data)
+    components = components_from(hdus, path)
     return Reduction(
         combined=native_array(hdus["COMBINED"].data),
         combined_uncertainty=native_array(hdus["COMBINED_ERR"].data),
@@ -152,14 +183,16 @@ def read_reduction(path: Any) -> Reduction:
         covariances=native_array(table["COVARIANCE"]),
         scale_factors=native_array(table["SCALE"]),
         scale_factor_errors=native_array(table["SCALE_ERR"]),
-        components=components_from(hdus, path),
+        components=components,
         science=_science(hdus, residuals + models, status, path),
         choice=Choice(
             region=(status[0] & OUTSIDE) == 0,
             imputed=(status & IMPUTED) > 0,
             scale_region=(status[0] & NOT_JUDGED) == 0,
+            zones=native_array(hdus["ZONES"].data) if "ZONES" in hdus else None,
         ),
         meta=json_from(hdus["META"]),
+        self_reference=_self_reference_from(hdus, components),
     )
 
 

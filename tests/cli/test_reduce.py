@@ -175,7 +175,7 @@ def test_a_build_that_does_not_converge_is_told_of(reduce_files):
 FAILURES = {
     "too many components": (["-k", "10"], "'n_components' must be an integer in [1, 9], got 10"),
     "an unknown scale": (["--scale", "best"], "'scale' must be a number or one of"),
-    "an unknown mode": (["--mode", "adi"], "'mode' must be one of 'rdi', got 'adi'"),
+    "an unknown mode": (["--mode", "pca"], "'mode' must be one of 'rdi', 'adi', 'ardi', got 'pca'"),
     "an unknown way to combine": (["--combine", "sum"], "'combine' must be one of"),
     "an unknown frame": (["--imputation-frame", "north"], "'imputation_frame' must be one of"),
     "radii that leave nothing": (["--inner", "9", "--outer", "8"], "'outer_radius' must be such that pixels lie"),

@@ -1,10 +1,24 @@
+import astropy.units as u
 import numpy as np
 import pytest
 from helpers import read_only
+from hypothesis import given
+from hypothesis import strategies as st
 from imaging_helpers import centroid, gaussian, place
 
 from astronmf.imaging import Geometry
-from astronmf.imaging.geometry import annulus, center_pixel, fill_missing, from_sky, radius, to_sky
+from astronmf.imaging.geometry import (
+    annulus,
+    center_pixel,
+    fill_missing,
+    from_sky,
+    in_degrees,
+    in_pixels,
+    polar,
+    radius,
+    sky_position,
+    to_sky,
+)
 
 ANGLES = (0.0, 30.0, 90.0, 137.5, -75.0, 333.3)
 FRAMES = {
@@ -234,3 +248,69 @@ def test_a_negative_radius_is_an_error(name):
     radii = {"inner_radius": None, "outer_radius": None} | {name: -1}
     with pytest.raises(ValueError, match=f"'{name}' must be a number in"):
         annulus((21, 21), (10, 10), *radii.values())
+
+
+@every_frame
+@every_parity
+def test_positions_are_where_a_turn_takes_a_source_from(shape, center, parity):
+    geometry = Geometry(center=center, angles=ANGLES, parity=parity)
+    middle = sky_position(shape, 10.0, 70.0)
+    for i, (x, y) in enumerate(geometry.positions(10.0, 70.0)):
+        np.testing.assert_allclose(centroid(to_sky(gaussian(shape, x, y), geometry, i)), middle, atol=0.02)
+
+
+@every_parity
+def test_positions_have_a_row_for_each_frame(parity):
+    geometry = Geometry(center=(20.3, 19.1), angles=ANGLES, parity=parity)
+    expected = [place(geometry.center, 7.0, 211.0, angle, parity) for angle in ANGLES]
+    np.testing.assert_allclose(geometry.positions(7.0, 211.0), expected)
+
+
+def test_without_angles_there_is_one_position():
+    np.testing.assert_allclose(Geometry(center=(20, 20)).positions(5.0, 90.0), [[15, 20]], atol=1e-12)
+
+
+def test_positions_take_angles_on_the_sky():
+    geometry = Geometry(center=(20, 20), angles=[0.0, 40.0], pixel_scale=0.05)
+    np.testing.assert_allclose(geometry.positions(350 * u.mas, 0.5 * u.rad), geometry.positions(7.0, np.rad2deg(0.5)))
+
+
+def test_north_is_up_and_east_is_left_on_the_combined_image():
+    np.testing.assert_allclose(sky_position((21, 31), [4.0, 4.0], [0.0, 90.0]), ([15, 11], [14, 10]), atol=1e-12)
+
+
+@given(separation=st.floats(1e-3, 1e3), angle=st.floats(0, 359.999))
+def test_polar_is_the_reverse_of_a_sky_position(separation, angle):
+    x, y = sky_position((41, 40), separation, angle)
+    distance, turn = polar(center_pixel((41, 40)), x, y)
+    assert distance == pytest.approx(separation, abs=1e-9)
+    assert abs((turn - angle + 180) % 360 - 180) < 1e-6
+
+
+@pytest.mark.parametrize(("x", "y"), [(5, 9), (5 + 1e-20, 9), (5 + 1e-15, 9), (5, 1), (9, 5)])
+def test_position_angles_are_below_a_full_turn(x, y):
+    assert 0 <= polar((5, 5), x, y)[1] < 360
+
+
+def test_polar_takes_arrays():
+    distance, angle = polar((5, 5), [5, 1, 5], [9, 5, 2])
+    np.testing.assert_allclose(distance, [4, 4, 3])
+    np.testing.assert_allclose(angle, [0, 90, 180])
+
+
+def test_lengths_and_angles_lose_their_units():
+    assert in_pixels("r", 3 * u.pix, None) == 3
+    assert in_pixels("r", 0.1 * u.arcsec, 0.05) == pytest.approx(2)
+    np.testing.assert_array_equal(in_pixels("r", [1, 2], None), [1.0, 2.0])
+    assert in_degrees("a", 1 * u.arcmin) == pytest.approx(1 / 60)
+
+
+def test_an_angle_without_a_pixel_scale_is_an_error():
+    with pytest.raises(ValueError, match=r"'r' must be in pixels, where 'pixel_scale' is not known, got 1\.0 arcsec"):
+        in_pixels("r", 1 * u.arcsec, None)
+
+
+@pytest.mark.parametrize("convert", [lambda v: in_pixels("r", v, None), lambda v: in_degrees("r", v)])
+def test_a_place_that_is_not_finite_is_an_error(convert):
+    with pytest.raises(ValueError, match="'r' must be finite, got 1 NaN or Inf"):
+        convert([1.0, np.nan])

@@ -5,7 +5,7 @@ from imaging_helpers import centroid, disc, gaussian, observe, place, point_sour
 
 from astronmf import SequentialNMF
 from astronmf.exceptions import GeometryWarning, MissingDataWarning, ScaleFactorWarning
-from astronmf.imaging import Frames, Geometry, build_components, reduce, subtraction
+from astronmf.imaging import Frames, Geometry, build_components, building, reduce
 
 CENTER = (16, 16)
 EVERYWHERE = np.ones((33, 33), bool)
@@ -72,7 +72,7 @@ def test_without_any_references_there_is_an_error_that_counts_the_marks(observat
 
 @pytest.mark.parametrize(("references", "k"), [(12, 10), (8, 8)])
 def test_ten_components_or_all_references_by_default(references, k, monkeypatch):
-    monkeypatch.setattr(subtraction, "DEFAULT_TOLERANCE", QUICK.tol)
+    monkeypatch.setattr(building, "DEFAULT_TOLERANCE", QUICK.tol)
     assert len(build_components(observe(n_references=references, size=15).reference_frames())) == k
 
 
@@ -100,7 +100,7 @@ def test_more_components_than_were_built_are_an_error(science, components):
 
 WRONG = {
     "both": ({"references": ...}, "'references' and 'components' say the same thing"),
-    "mode": ({"mode": "adi"}, "'mode' must be one of 'rdi', got 'adi'"),
+    "mode": ({"mode": "pca"}, "'mode' must be one of 'rdi', 'adi', 'ardi', got 'pca'"),
     "combine": ({"combine": "sum"}, "'combine' must be one of 'mean', 'median', 'weighted', got 'sum'"),
     "scale": ({"scale": "best"}, "'scale' must be one of"),
     "mask": ({"mask": EVERYWHERE}, "'mask' must be such that pixels are left between the radii, got 0 of 1089 pixels"),
@@ -362,6 +362,10 @@ def test_parameters_are_kept_for_running_again(science, references):
         "n_components": 2,
         "inner_radius": 2,
         "outer_radius": None,
+        "annulus_width": None,
+        "n_segments": 1,
+        "min_rotation": None,
+        "fwhm": None,
         "masked": False,
         "imputed": False,
         "imputation_frame": "sky",

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from imaging_helpers import disc, observe
@@ -94,9 +96,9 @@ def test_a_masked_value_is_the_same_as_a_missing_one(observation, components):
 @pytest.mark.parametrize(("fitted", "share"), [(False, 0.64), (True, 0.64 - 1.6)])
 def test_variances_are_those_of_data_and_model(science, components, reduction, fitted, share):
     basis = components.data.reshape(3, -1)
-    took_part = np.full(science.shape, fitted)
+    choice = replace(reduction.choice, imputed=np.full(science.shape, not fitted))
     found = residual_variances(
-        science, reduction.residuals, took_part, components.data, reduction.covariances, np.full(4, 0.8)
+        science, reduction.residuals, choice, reduction.bases, reduction.covariances, np.full(4, 0.8)
     ).reshape(4, -1)
     for i, covariance in enumerate(reduction.covariances):
         expected = science.sigma[i].ravel() ** 2 + share * np.einsum("ap,ab,bp->p", basis, covariance, basis)
@@ -110,7 +112,7 @@ def test_residuals_scatter_as_their_variances_say(observation, components):
     frames = observation.science_frames(data=star + 2.0 * noise, uncertainty=2.0, angles=np.zeros(200))
     result = reduce(frames, components=components, scale="none", imputation_mask=hidden)
     found = residual_variances(
-        frames, result.residuals, result.weights > 0, components.data, result.covariances, result.scale_factors
+        frames, result.residuals, result.choice, result.bases, result.covariances, result.scale_factors
     )
     np.testing.assert_allclose(result.residuals.var(axis=0).mean() / found.mean(), 1, rtol=0.01)
     inside = hidden[0]

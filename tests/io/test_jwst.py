@@ -4,6 +4,7 @@ import pytest
 from astropy.io import fits
 from helpers import read_only
 from imaging_helpers import write_hdus
+from instrument_helpers import CENTER, assert_at, image_of_source, sky_cards
 
 from astronmf.exceptions import FormatError, MissingDataWarning
 from astronmf.imaging import Frames
@@ -180,3 +181,102 @@ def test_a_truncated_file_is_told_in_a_line_that_names_it(path, share):
         Frames.read(path)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+MIRI_PRIMARY = {
+    "TELESCOP": "JWST",
+    "INSTRUME": "MIRI",
+    "FILTER": "F1550C",
+    "TARGPROP": "HR-4796",
+    "EXP_TYPE": "MIR_4QPM",
+    "CORONMSK": "4QPM_1550",
+    "APERNAME": "MIRIM_MASK1550",
+    "SUBARRAY": "MASK1550",
+}
+MIRI_SCIENCE = {
+    "BUNIT": "MJy/sr",
+    "CRPIX1": 7.5,
+    "CRPIX2": 6.5,
+    "ROLL_REF": 100.0,
+    "V3I_YANG": 4.84,
+    "VPARITY": -1,
+    "PA_APER": 104.84,
+    "PIXAR_A2": 0.11057**2,
+}
+
+
+def test_miri_s_angle_is_that_of_its_aperture(tmp_path):
+    frames = Frames.read(calints(tmp_path / "a.fits", primary=MIRI_PRIMARY, science=MIRI_SCIENCE))
+    assert frames.angles.tolist() == [104.84] * 3
+    assert frames.meta["angle_key"] == "PA_APER"
+    assert frames.geometry.pixel_scale == pytest.approx(0.11057)
+    assert frames.geometry.center == (6.5, 5.5)
+    kept = {"aperture": "MIRIM_MASK1550", "coronagraph": "4QPM_1550", "filter": "F1550C", "object": "HR-4796"}
+    assert {name: frames.meta[name] for name in kept} == kept
+    v3 = Frames.read(calints(tmp_path / "b.fits", primary=MIRI_PRIMARY, science=MIRI_SCIENCE), angle_key="ROLL_REF")
+    assert v3.angles.tolist() == [100.0] * 3
+
+
+def test_miri_without_the_aperture_s_angle_has_it_from_v3(tmp_path):
+    science = {key: value for key, value in MIRI_SCIENCE.items() if key != "PA_APER"}
+    frames = Frames.read(calints(tmp_path / "a.fits", primary=MIRI_PRIMARY, science=science))
+    np.testing.assert_allclose(frames.angles, [104.84] * 3)
+    assert frames.meta["angle_key"] == "ROLL_REF - VPARITY * V3I_YANG"
+    del science["V3I_YANG"]
+    with pytest.raises(ValueError, match="'angle_key' must be a keyword of the header, got 'V3I_YANG'"):
+        Frames.read(calints(tmp_path / "b.fits", primary=MIRI_PRIMARY, science=science))
+
+
+def test_rates_of_miri_are_read_with_or_without_an_axis_of_integrations(tmp_path):
+    science = MIRI_SCIENCE | {"BUNIT": "DN/s"}
+    whole = Frames.read(calints(tmp_path / "a_rateints.fits", primary=MIRI_PRIMARY, science=science))
+    assert whole.unit == u.DN / u.s
+    assert len(whole) == 3
+    flags = np.zeros(SHAPE[1:], np.uint32)
+    flags[0, 0] = 1
+    path = calints(tmp_path / "a_rate.fits", primary=MIRI_PRIMARY, science=science, sci=SCI[0], err=ERR[0], dq=flags)
+    one = Frames.read(path)
+    assert one.shape == (1, 12, 14)
+    assert one.mask.sum() == 1
+
+
+def pointing_cards(science, center):
+    """Return the WCS that the pipeline makes of roll, V3I_YANG and VPARITY (jwst's set_telescope_pointing)."""
+    turn = np.deg2rad(science["ROLL_REF"] - science["VPARITY"] * science["V3I_YANG"])
+    matrix = [
+        [science["VPARITY"] * np.cos(turn), np.sin(turn)],
+        [-science["VPARITY"] * np.sin(turn), np.cos(turn)],
+    ]
+    step = np.sqrt(science["PIXAR_A2"]) / 3600
+    linear = {f"CD{i + 1}_{j + 1}": step * matrix[i][j] for i in range(2) for j in range(2)}
+    return science | sky_cards(center) | linear
+
+
+@pytest.mark.parametrize("position_angle", [0.0, 75.0, 200.0, 310.0])
+@pytest.mark.parametrize(("primary", "v3i_yang"), [(PRIMARY, 0.054), (MIRI_PRIMARY, 4.84)])
+def test_a_source_ends_at_its_position_angle(tmp_path, position_angle, primary, v3i_yang):
+    turned = {"V3I_YANG": v3i_yang, "VPARITY": -1, "PA_APER": MIRI_SCIENCE["ROLL_REF"] + v3i_yang}
+    cards = pointing_cards(MIRI_SCIENCE | turned, CENTER)
+    image = image_of_source(cards, position_angle, 15 * 0.11057).astype("f4")
+    path = calints(tmp_path / "a.fits", primary=primary, science=cards, sci=image, err=np.ones_like(image))
+    assert_at(Frames.read(path), position_angle)
+
+
+@pytest.mark.parametrize("choice", ["DO_NOT_USE,HOT", ["DO_NOT_USE", "HOT"], "hot|do_not_use", 2049, "2049"])
+def test_flags_may_be_chosen_by_name(tmp_path, choice):
+    flags = np.zeros(SHAPE, np.uint32)
+    flags[0, 0, :5] = [1, 2, 2048, 2049, 2**31]
+    frames = Frames.read(calints(tmp_path / "a.fits", dq=flags), dq_bits=choice)
+    assert frames.mask[0, 0].nonzero()[0].tolist() == [0, 2, 3]
+
+
+def test_a_flag_that_jwst_does_not_have_is_an_error(path):
+    with pytest.raises(ValueError, match=r"'dq_bits' must be an integer, or names of flags .*got 'HOTPIX'"):
+        Frames.read(path, dq_bits="HOTPIX")
+    assert not Frames.read(path, dq_bits="none").mask.any()
+
+
+def test_given_angles_stand_above_the_header_s(path):
+    frames = Frames.read(path, angles=[1.0, 2.0, 3.0])
+    assert frames.angles.tolist() == [1.0, 2.0, 3.0]
+    assert frames.meta["angle_key"] == "given"

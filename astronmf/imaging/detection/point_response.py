@@ -1,0 +1,336 @@
+"""What a reduction leaves of a point source, for all places of the sky at once.
+
+With m_i the PSF where a place falls in frame i, the reduction leaves (see `astronmf.imaging.forward` and
+`astronmf.imaging.self_reference`)
+
+    FM_i = m_i − f_i [(H m)_i + P_i (m_i − (H m)_i)],    P_i = Bᵀ Cov_i B V_i
+
+FM is linear in m. Its product with the weighted residuals is therefore the correlation of the PSF with the adjoint of
+FM applied to them, summed along the track of each place. Its square needs ``m_iᵀ V m_j``, which depends, with weights
+that vary little over a PSF, only on how far apart the source is in frames i and j: on the separation and the angle
+between the frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy import ndimage, signal
+
+from astronmf._typing import BoolArray, FloatArray, IntArray
+from astronmf.imaging.geometry import center_pixel, radius
+from astronmf.imaging.injection import exposure_angles
+from astronmf.imaging.psf import PSF
+from astronmf.imaging.reduction import Reduction
+
+__all__ = ["PointResponse"]
+
+#: Values in the largest array of a block of places.
+LARGEST_BLOCK = 8_000_000
+
+#: Pixels between the separations that the overlap of a source with itself is computed for.
+RADIUS_STEP = 0.5
+
+#: Directions over which that overlap is averaged.
+DIRECTIONS = 32
+
+#: Of the largest: what is smaller is rounding.
+SMALLEST_VALUE = 1e-9
+
+
+@dataclass(frozen=True)
+class PointResponse:
+    """A reduction, as it responds to point sources.
+
+    Attributes
+    ----------
+    reduction : Reduction
+    psf : PSF
+        Of unit sum.
+    angles : (n, m) array
+        Of the frames, at m moments of each exposure.
+    """
+
+    reduction: Reduction
+    psf: PSF
+    angles: FloatArray
+
+    @classmethod
+    def of(cls, reduction: Reduction, psf: PSF, smearing: Any = None) -> PointResponse:
+        """Return the response to a PSF; `smearing` as for `inject`."""
+        science = reduction.science
+        distance = radius((science.shape[1], science.shape[2]), science.geometry.center)
+        reach = float(distance[reduction.choice.region].max())
+        angles = exposure_angles(smearing, science.geometry, len(science), reach)
+        return cls(reduction, psf.normalized, angles)
+
+    @cached_property
+    def weights(self) -> FloatArray:
+        """``V`` of the residuals, 0 where there are none: (n, y, x). Pixels declared missing in the fit count here.
+
+        Frames whose active components depend on each other are left out: what they do to a source is not known.
+        """
+        solved = np.asarray(np.isfinite(self.reduction.covariances).all(axis=(1, 2)))
+        known = np.isfinite(self.reduction.residuals) & solved[:, None, None]
+        return np.asarray(self.reduction.science.weights() * known)
+
+    @cached_property
+    def hats(self) -> FloatArray:
+        """``H`` of each zone, (zones, n, n); zeros where the components do not come from the science frames."""
+        found, n = self.reduction.self_reference, len(self.angles)
+        return np.zeros((self.n_zones, n, n)) if found is None else found.hats
+
+    @property
+    def n_zones(self) -> int:
+        """How many zones there are."""
+        return int(self.reduction.choice.zone_numbers.max()) + 1
+
+    @cached_property
+    def places(self) -> tuple[IntArray, IntArray]:
+        """The pixels (y, x) of the north-up image that are no farther from the star than the region reaches."""
+        reduction = self.reduction
+        shape = reduction.combined.shape[0], reduction.combined.shape[1]
+        reach = radius(shape, reduction.science.geometry.center)[reduction.choice.region].max()
+        y, x = np.nonzero(radius(shape, center_pixel(shape)) <= reach)
+        return y, x
+
+    def signal(self, residuals: FloatArray) -> FloatArray:
+        """Return ``Σ_i FM_iᵀ V_i R_i`` at each of the `places`: (places,)."""
+        adjoint = self._adjoint(residuals)
+        out = np.zeros(len(self.places[0]))
+        for i, frame in enumerate(adjoint):
+            smooth = ndimage.spline_filter(self._correlated(frame), 3, mode="mirror")
+            for x, y in self._tracks(i, slice(None)):
+                out += ndimage.map_coordinates(smooth, [y, x], order=3, prefilter=False) / self.angles.shape[1]
+        return out
+
+    @cached_property
+    def information(self) -> tuple[FloatArray, FloatArray]:
+        """``Σ_i FM_iᵀ V_i FM_i`` at each of the `places`, and which share of the source is seen there: (places,)."""
+        information, share = np.zeros(len(self.places[0])), np.zeros(len(self.places[0]))
+        for zone, (columns, pixels) in enumerate(self.reduction.choice.zone_parts(len(self.reduction.components))):
+            within = _Zone(self, zone, columns, pixels)
+            for block in self._blocks(columns.stop - columns.start):
+                found, seen = within.information(block)
+                information[block] += found
+                share[block] += seen
+        return information, share
+
+    def _adjoint(self, residuals: FloatArray) -> FloatArray:
+        """Return the adjoint of FM applied to ``V R``: (n, y, x)."""
+        found, choice = self.reduction, self.reduction.choice
+        weighted = np.where(self.weights > 0, self.weights * np.nan_to_num(residuals), 0.0)
+        projected = np.zeros(weighted.shape)
+        for rows, basis in found.bases.by_frame(len(weighted)):
+            for columns, pixels in choice.zone_parts(len(basis)):
+                part = np.nan_to_num(basis[columns][:, pixels])
+                for i in rows:
+                    change = np.nan_to_num(found.covariances[i, columns, columns]) @ (part @ weighted[i][pixels])
+                    projected[i][pixels] = change @ part
+        factors = found.scale_factors[:, None, None]
+        projected *= factors * found.weights
+        out = weighted - projected
+        if found.self_reference is not None:
+            followed = found.self_reference.transposed(factors * weighted - projected, choice.zone_numbers)
+            out -= followed * (found.weights > 0)
+        return out
+
+    def _correlated(self, frames: FloatArray, power: int = 1) -> FloatArray:
+        """Return what the PSF, or its square, collects around each pixel of (..., y, x) frames."""
+        kernel = (self.psf.data**power)[::-1, ::-1]
+        kernel = kernel.reshape((1,) * (frames.ndim - 2) + kernel.shape)
+        return np.asarray(signal.oaconvolve(frames, kernel, mode="same", axes=(-2, -1)))
+
+    def _tracks(self, frame: int, block: slice) -> Iterator[tuple[FloatArray, FloatArray]]:
+        """Yield where the places of a block are in a frame, (x, y), at each moment of the exposure."""
+        geometry = self.reduction.science.geometry
+        y, x = self.places
+        star = center_pixel((self.reduction.combined.shape[0], self.reduction.combined.shape[1]))
+        right, up = x[block] - star[0], y[block] - star[1]
+        for angle in np.deg2rad(self.angles[frame]):
+            cosine, sine = np.cos(angle), np.sin(angle)
+            along = geometry.parity * (right * cosine + up * sine)
+            yield geometry.center[0] + along, geometry.center[1] + up * cosine - right * sine
+
+    def _blocks(self, n_components: int) -> Iterator[slice]:
+        """Yield slices of the places."""
+        size = max(1, LARGEST_BLOCK // (len(self.angles) * (n_components + 2)))
+        for start in range(0, len(self.places[0]), size):
+            yield slice(start, start + size)
+
+
+@dataclass(frozen=True)
+class _Zone:
+    """A zone's share of the information.
+
+    Weights are taken to be a level for each frame times a pattern on the detector, but where they are 0.
+
+    Attributes
+    ----------
+    response : PointResponse
+    number : int
+    columns : slice
+        Its components.
+    pixels : (y, x) bool array
+    """
+
+    response: PointResponse
+    number: int
+    columns: slice
+    pixels: BoolArray
+
+    def information(self, block: slice) -> tuple[FloatArray, FloatArray]:
+        """Return ``Σ_i FM_iᵀ V_i FM_i`` of the zone's pixels, and which share of all m² those are: (places,)."""
+        frames = range(len(self.response.angles))
+        local = np.stack([self._sampled(self.squares[i % len(self.squares)], i, block) for i in frames])
+        weight, light, fitted, used, zone = np.moveaxis(local, 1, 0)
+        seen, used = (np.clip(part * _inverse(zone), 0.0, 1.0) for part in (light, used))
+        information = np.sum(weight * self._kept(seen, used, block), axis=0)
+        information -= self._lost(weight, fitted, used, block)
+        return information, light.sum(axis=0) / (len(local) * np.square(self.response.psf.data).sum())
+
+    def _kept(self, seen: FloatArray, used: FloatArray, block: slice) -> FloatArray:
+        """Return what of m² is left where ``f H m`` is taken off: (n, places).
+
+        `seen` and `used` are the shares of m² on valid pixels, and on those that took part in the build. Pixels are
+        missing here in one frame and there in another; what is declared missing follows the source.
+        """
+        y, x = (axis[block] for axis in self.response.places)
+        shape = self.response.reduction.combined.shape[0], self.response.reduction.combined.shape[1]
+        distance = radius(shape, center_pixel(shape))[y, x]
+        steps, overlaps = self.overlaps
+        whole, once, twice = (np.array([np.interp(distance, steps, one) for one in part.T]) for part in overlaps)
+        factor = self.response.reduction.scale_factors[:, None]
+        return np.asarray(whole - 2 * factor * used * once + factor**2 * used * seen * twice)
+
+    def _lost(self, weight: FloatArray, fitted: FloatArray, used: FloatArray, block: slice) -> FloatArray:
+        """Return what the projection on the active components takes of it: (places,).
+
+        ``f (2 a − f d)ᵀ Cov d`` with a = B V (m − f H m) and d = B V (m − H m), V the filter's weights in a and the
+        fit's in d.
+        """
+        found, (levels, _) = self.response.reduction, self.pattern
+        covariances = np.nan_to_num(found.covariances[:, self.columns, self.columns])
+        hat = self.response.hats[self.number]
+        out = np.zeros(weight.shape[1])
+        for rows, maps in self.products:
+            sampled = np.stack([self._sampled(maps, i, block) for i in range(len(weight))])
+            light, along = sampled[:, -1], sampled[:, :-1]
+            carried = np.tensordot(hat[rows] * levels[rows, None], used[:, None] * along, axes=1)
+            for i, taken in zip(rows, carried, strict=True):
+                factor, own = found.scale_factors[i], along[i] * _inverse(light[i])
+                share = fitted[i] * own - taken
+                seen = 2 * (weight[i] * own - factor * taken) - factor * share
+                out += factor * np.sum(seen * (covariances[i] @ share), axis=0)
+        return out
+
+    @cached_property
+    def squares(self) -> FloatArray:
+        """What the zone has of a source at each pixel: (n or 1, 5, y, x).
+
+        ``mᵀ V m`` and ``mᵀ m`` over the filter's valid pixels, then over those of the fit, and ``mᵀ m`` over all.
+        """
+        both = _alike(np.stack([self.response.weights, self.response.reduction.weights], axis=1) * self.pixels)
+        parts = np.stack([both, (both > 0).astype(np.float64)], axis=2).reshape(len(both), 4, *self.pixels.shape)
+        zone = np.broadcast_to(self.pixels, (len(both), 1, *self.pixels.shape))
+        return self.response._correlated(np.concatenate([parts, zone], axis=1), power=2)
+
+    @cached_property
+    def pattern(self) -> tuple[FloatArray, FloatArray]:
+        """The mean weight in each frame, (n,), and what the weights of all frames have in common: (y, x)."""
+        weights = self.response.weights * self.pixels
+        count = (weights > 0).sum(axis=(1, 2))
+        levels = weights.sum(axis=(1, 2)) / np.maximum(count, 1)
+        relative = weights * _inverse(levels)[:, None, None]
+        return levels, relative.sum(axis=0) / np.maximum((weights > 0).sum(axis=0), 1)
+
+    @cached_property
+    def products(self) -> list[tuple[IntArray, FloatArray]]:
+        """Frames of the same components, and ``B b m`` of a source at each pixel: (k + 1, y, x), the last ``mᵀ b m``.
+
+        b is the `pattern`.
+        """
+        _, pattern = self.pattern
+        square = self.response._correlated(pattern, power=2)[None]
+        found = []
+        for rows, basis in self.response.reduction.bases.by_frame(len(self.response.angles)):
+            maps = self.response._correlated(pattern * np.nan_to_num(basis[self.columns]))
+            found.append((rows, np.concatenate([maps, square])))
+        return found
+
+    @cached_property
+    def overlaps(self) -> tuple[FloatArray, tuple[FloatArray, FloatArray, FloatArray]]:
+        """Separations, (s,), and ``mᵀ m``, ``(H m)ᵀ m`` and ``(H m)ᵀ H m`` of each frame, relative to m²: (s, n)."""
+        response, hat = self.response, self.response.hats[self.number]
+        y, x = response.places
+        shape = response.reduction.combined.shape[0], response.reduction.combined.shape[1]
+        reach = float(radius(shape, center_pixel(shape))[y, x].max())
+        steps = np.arange(0.0, reach + RADIUS_STEP, RADIUS_STEP)
+        overlap = _Overlap.of(response.psf.data)
+        parts = []
+        for step in steps:
+            between = overlap.between(response.angles, step)
+            followed = hat @ between
+            parts.append((np.diag(between), np.diag(followed), np.sum(followed * hat, axis=1)))
+        whole, once, twice = (np.array(part) for part in zip(*parts, strict=True))
+        return steps, (whole, once, twice)
+
+    def _sampled(self, maps: FloatArray, frame: int, block: slice) -> FloatArray:
+        """Return (k, y, x) maps along the track of a block's places, averaged over the exposure: (k, places)."""
+        tracks = list(self.response._tracks(frame, block))
+        return sum((_bilinear(maps, x, y) for x, y in tracks), np.zeros(1)) / len(tracks)
+
+
+@dataclass(frozen=True)
+class _Overlap:
+    """The product of the PSF with itself, moved, relative to that with itself in place."""
+
+    distances: FloatArray
+    values: FloatArray
+
+    @classmethod
+    def of(cls, psf: FloatArray) -> _Overlap:
+        """Return it as a function of distance, averaged over directions."""
+        product = signal.fftconvolve(psf, psf[::-1, ::-1])
+        middle = np.array(product.shape) // 2
+        distances = np.arange(0.0, float(middle.min()), 0.25)
+        turn = 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS
+        y, x = (middle[axis] + distances[:, None] * part for axis, part in enumerate((np.sin(turn), np.cos(turn))))
+        values = ndimage.map_coordinates(product, [y, x], order=3).mean(axis=1)
+        return cls(distances, values / values[0])
+
+    def between(self, angles: FloatArray, separation: float) -> FloatArray:
+        """Return the overlap of a source at a separation in each frame with that in each other: (n, n)."""
+        n, moments = angles.shape
+        flat = np.deg2rad(angles.ravel())
+        chord = 2 * separation * np.abs(np.sin((flat[:, None] - flat[None, :]) / 2))
+        overlap = np.interp(chord, self.distances, self.values, right=0.0)
+        return np.asarray(overlap.reshape(n, moments, n, moments).mean(axis=(1, 3)))
+
+
+def _alike(frames: FloatArray) -> FloatArray:
+    """Return the first frame alone if all are equal: what is computed of it then serves all."""
+    return frames[:1] if (frames == frames[:1]).all() else frames
+
+
+def _inverse(values: FloatArray) -> FloatArray:
+    """Return 1/values, 0 where there is nothing but rounding: (m,)."""
+    known = values > SMALLEST_VALUE * values.max(initial=0.0)
+    return np.divide(1.0, values, out=np.zeros_like(values), where=known)
+
+
+def _bilinear(maps: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
+    """Return (k, y, x) maps at (x, y), 0 outside: (k, places)."""
+    rows, columns = maps.shape[1:]
+    inside = (np.abs(x - (columns - 1) / 2) <= columns / 2) & (np.abs(y - (rows - 1) / 2) <= rows / 2)
+    right, up = np.clip(x, 0.0, columns - 1.0), np.clip(y, 0.0, rows - 1.0)
+    left, low = (np.minimum(part.astype(int), max(size - 2, 0)) for part, size in ((right, columns), (up, rows)))
+    along, above = right - left, up - low
+    beside, over = np.minimum(left + 1, columns - 1), np.minimum(low + 1, rows - 1)
+    lower = maps[:, low, left] * (1 - along) + maps[:, low, beside] * along
+    upper = maps[:, over, left] * (1 - along) + maps[:, over, beside] * along
+    return np.asarray((lower * (1 - above) + upper * above) * inside)

@@ -1,0 +1,149 @@
+"""beta Pictoris b in NACO frames: how well the planet stands out, where it is and how bright, and nothing elsewhere.
+
+Two cubes: as observed, and with the planet taken out. Aperture signal-to-noise ratios are VIP's measure (Mawet+ 2014)
+on the combined image; the matched filter's are those of its flux against the other position angles at the same
+separation, the planet taken off.
+
+    ASTRONMF_REALDATA=… python -m benchmarks.betapic
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+
+from astronmf.imaging import Frames, Reduction, reduce
+from astronmf.imaging.combination import combine, turn
+from astronmf.imaging.companions import fit_companion
+from astronmf.imaging.detection.apertures import aperture_fluxes
+from astronmf.imaging.detection.search import Search, find_companions
+from astronmf.imaging.detection.signal_to_noise import snr_map
+from astronmf.imaging.geometry import radius
+from astronmf.imaging.preparation import recenter
+
+CENTER = (51.2, 51.05)  # of the sky's rotation, from 0
+TRUE_NORTH = -104.84 + 0.45  # degrees, added to the parallactic angle
+PIXEL_SCALE = 0.02719  # arcseconds
+INNER, OUTER = 4.0, 40.0  # pixels
+FWHM = 4.6  # pixels, for apertures
+SEPARATION, POSITION_ANGLE = 16.45, 210.9  # of the planet
+NUMBERS = range(6, 23, 2)
+
+
+@dataclass(frozen=True)
+class BetaPic:
+    """The observation."""
+
+    folder: Path
+
+    @classmethod
+    def find(cls) -> BetaPic:
+        """Return it from where the environment says that it is."""
+        return cls(Path(os.environ["ASTRONMF_REALDATA"]) / "hci_naco_betapic")
+
+    def frames(self, *, planet: bool = True) -> Frames:
+        """Return the frames, recentred, with or without the planet."""
+        name = "naco_betapic_cube.fits" if planet else "naco_betapic_noplanet_cube.fits"
+        angles = self._read("naco_betapic_pa.fits").ravel() + TRUE_NORTH
+        frames = Frames(self._read(name), angles=angles, center=CENTER, pixel_scale=PIXEL_SCALE)
+        return recenter(frames, CENTER)
+
+    @property
+    def psf(self) -> np.ndarray:
+        """The unsaturated star: (y, x)."""
+        return self._read("naco_betapic_psf.fits")
+
+    def planet(self) -> np.ndarray:
+        """Return what was taken out, in each frame, recentred: (n, y, x)."""
+        return self.frames().data - self.frames(planet=False).data
+
+    def _read(self, name: str) -> np.ndarray:
+        return np.asarray(fits.getdata(self.folder / name), dtype=np.float64)
+
+
+def near_planet(image: np.ndarray, reach: float = 1.5) -> float:
+    """Return the largest value of a north-up map within `reach` pixels of the planet."""
+    middle = image.shape[1] // 2, image.shape[0] // 2
+    x = middle[0] - SEPARATION * np.sin(np.deg2rad(POSITION_ANGLE))
+    y = middle[1] + SEPARATION * np.cos(np.deg2rad(POSITION_ANGLE))
+    return float(np.nanmax(np.where(radius(image.shape, (x, y)) <= reach, image, -np.inf)))
+
+
+def away_from_edges(image: np.ndarray, fwhm: float) -> np.ndarray:
+    """Return a map with all that is within 2 FWHM of the masks' edges left out."""
+    distance = radius(image.shape, (image.shape[1] // 2, image.shape[0] // 2))
+    return np.where((distance > INNER + 2 * fwhm) & (distance < OUTER - 2 * fwhm), image, np.nan)
+
+
+def reductions(frames: Frames) -> list[Reduction]:
+    """Return the reductions with each number of components, of one sequential build."""
+    options: dict[str, Any] = {"mode": "adi", "inner_radius": INNER, "outer_radius": OUTER}
+    full = reduce(frames, n_components=max(NUMBERS), **options)
+    return [full.at(k) for k in NUMBERS]
+
+
+def median_image(reduction: Reduction) -> np.ndarray:
+    """Return the median of the frames, north up."""
+    turned = turn(reduction.residuals, reduction.science.geometry)
+    return combine(turned, np.ones_like(turned), "median").image
+
+
+def table_of_numbers(data: BetaPic) -> list[str]:
+    """Return a line of the table for each number of components, and one of medians."""
+    rows = []
+    for with_planet, without in zip(reductions(data.frames()), reductions(data.frames(planet=False)), strict=True):
+        apertures = [near_planet(snr_map(image, FWHM)) for image in (with_planet.combined, median_image(with_planet))]
+        found, empty = find_companions(with_planet, data.psf), find_companions(without, data.psf)
+        planet = found.companions[0].snr if found.companions else near_planet(found.snr)
+        elsewhere = np.nanmax(away_from_edges(empty.filter.snr, empty.filter.fwhm))
+        rows.append((*apertures, planet, elsewhere, len(empty.companions)))
+    lines = [_line(str(k), row) for k, row in zip(NUMBERS, rows, strict=True)]
+    return [*lines, _line("median", np.median(rows, axis=0))]
+
+
+def _line(name: str, row: Any) -> str:
+    mean, median, planet, elsewhere, false = row
+    return f"| {name} | {mean:.1f} | {median:.1f} | {planet:.1f} | {elsewhere:.1f} | {false:.0f} |"
+
+
+def truth(data: BetaPic, fwhm: float) -> tuple[float, float]:
+    """Return the aperture flux, one FWHM in diameter, and the peak of what was taken out, means over the frames."""
+    geometry = data.frames().geometry
+    planet = data.planet()
+    places = geometry.positions(SEPARATION, POSITION_ANGLE)
+    fluxes = [
+        aperture_fluxes(image, place[:1], place[1:], fwhm / 2)[0] for image, place in zip(planet, places, strict=True)
+    ]
+    return float(np.mean(fluxes)), float(np.nanmax(planet, axis=(1, 2)).mean())
+
+
+def main() -> None:
+    """Print the tables."""
+    data = BetaPic.find()
+    print("| k | aperture S/N, mean image | median image | matched filter | highest without planet | found there |")
+    print("|---|---|---|---|---|---|")
+    print("\n".join(table_of_numbers(data)), flush=True)
+    result = reduce(data.frames(), mode="adi", inner_radius=INNER, outer_radius=OUTER)
+    search: Search = find_companions(result, data.psf)
+    print(f"\ndefault: {len(result.components)} components, {len(search.companions)} companions")
+    first = search.companions[0]
+    print(f"S/N {first.snr:.1f}, {first.significance:.1f} sigma; aperture S/N {near_planet(snr_map(result, FWHM)):.1f}")
+    planet = fit_companion(result, data.psf, first.separation, first.position_angle)
+    error = 1e3 * PIXEL_SCALE * planet.position_error
+    turn_error = np.rad2deg(planet.position_error / planet.separation)
+    print(f"separation {1e3 * PIXEL_SCALE * planet.separation:.1f} ± {error:.1f} mas, ", end="")
+    print(f"position angle {planet.position_angle:.2f} ± {turn_error:.2f} degrees")
+    aperture, peak = truth(data, search.filter.fwhm)
+    print(f"flux / truth: {planet.aperture_flux / aperture:.3f} (aperture), {planet.peak / peak:.3f} (peak), ", end="")
+    print(f"error {planet.flux_error / planet.flux:.3f}; by the forward model alone {planet.forward_flux:.0f}, ", end="")
+    print(f"in the end {planet.flux:.0f} counts in all")
+    print(f"left after {planet.n_reductions} reductions without it: {planet.flux_left / planet.flux:.4f} of it")
+
+
+if __name__ == "__main__":
+    main()

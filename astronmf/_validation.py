@@ -83,7 +83,7 @@ def check_not_negative(name: str, values: np.ndarray[Any, Any], advice: str) -> 
 
 def as_real_array(name: str, values: object, minimum_dimensions: int = 0) -> np.ndarray[Any, Any]:
     """Return `values` as a real array in native byte order, without a copy where none is needed."""
-    if hasattr(values, "unit"):
+    if getattr(values, "unit", None) is not None:
         raise fail(name, "plain numbers here", f"a Quantity in {values.unit}")
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":

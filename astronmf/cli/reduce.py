@@ -77,7 +77,15 @@ def run(
         str | None,
         typer.Option("--combine", help="mean, median, or weighted.", show_default="rdi: mean; others: weighted"),
     ] = None,
-    tol: common.Tolerance = 1e-5,
+    tol: Annotated[
+        float | None,
+        typer.Option(
+            "--tol",
+            min=0,
+            help="Relative change of χ² at which a stage ends.",
+            show_default="rdi: 1e-5; others: 1e-4",
+        ),
+    ] = None,
     max_iter: common.Iterations = 1000,
     seed: Annotated[int, typer.Option("--seed", help="Random state of the build.")] = 0,
     plot: common.Plot = None,
@@ -97,7 +105,7 @@ def run(
         return
     from astronmf import Components, SequentialNMF
     from astronmf.imaging import reduce
-    from astronmf.imaging.modes import default_components
+    from astronmf.imaging.modes import default_components, default_tolerance
     from astronmf.imaging.scaling import as_scale
     from astronmf.io.files import read_angles
 
@@ -108,7 +116,12 @@ def run(
     given = None if angles is None else read_angles(angles)
     frames = common.read_frames(science, angles=given, angle_key=angle_key, **shared)
     others = common.read_frames(references, **shared) if references else None
-    default = default_components(mode, int((~frames.is_reference).sum()))
+    fit = SequentialNMF(
+        default_components(mode, int((~frames.is_reference).sum())),
+        tol=default_tolerance(mode) if tol is None else tol,
+        max_iter=max_iter,
+        random_state=seed,
+    )
     with common.progress_bar() as progress:
         result = reduce(
             frames,
@@ -127,7 +140,7 @@ def run(
             imputation_frame=imputation_frame,
             scale=as_scale(scale),
             combine=combine,
-            estimator=SequentialNMF(default, tol=tol, max_iter=max_iter, random_state=seed),
+            estimator=fit,
             progress=progress,
         )
         result.meta["inputs"] += common.provenance_of(

@@ -58,6 +58,7 @@ def run(asked: dict[str, Any]) -> None:
     """
     from astronmf import SequentialNMF
     from astronmf.imaging import reduce_spectral
+    from astronmf.imaging.modes import default_tolerance
     from astronmf.imaging.scaling import as_scale
     from astronmf.imaging.spectral_modes import usual_components
 
@@ -73,7 +74,8 @@ def run(asked: dict[str, Any]) -> None:
     frames = _read(asked["science"], asked, angles=asked["angles"], angle_key=asked["angle_key"])
     others = _read(references, asked) if references else None
     default = usual_components(asked["mode"], int((~frames.is_reference).sum()))
-    fitting = {"tol": asked["tol"], "max_iter": asked["max_iter"], "random_state": asked["seed"]}
+    tol = default_tolerance(asked["mode"]) if asked["tol"] is None else asked["tol"]
+    fitting = {"tol": tol, "max_iter": asked["max_iter"], "random_state": asked["seed"]}
     same = (
         "mode",
         "n_components",

@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from astronmf.imaging.companions import Companion, fit_companion
+    from astronmf.imaging.detection.search import find_companions
     from astronmf.imaging.frames import Frames
     from astronmf.imaging.geometry import Geometry
     from astronmf.imaging.injection import inject, inject_image
@@ -18,12 +20,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PSF",
+    "Companion",
     "Frames",
     "Geometry",
     "Reduction",
     "SpectralFrames",
     "SpectralReduction",
     "build_components",
+    "find_companions",
+    "fit_companion",
     "inject",
     "inject_image",
     "reduce",
@@ -31,6 +36,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Companion": "astronmf.imaging.companions",
     "Frames": "astronmf.imaging.frames",
     "Geometry": "astronmf.imaging.geometry",
     "PSF": "astronmf.imaging.psf",
@@ -38,6 +44,8 @@ _HOMES = {
     "SpectralFrames": "astronmf.imaging.spectral_frames",
     "SpectralReduction": "astronmf.imaging.spectral_reduction",
     "build_components": "astronmf.imaging.subtraction",
+    "find_companions": "astronmf.imaging.detection.search",
+    "fit_companion": "astronmf.imaging.companions",
     "inject": "astronmf.imaging.injection",
     "inject_image": "astronmf.imaging.injection",
     "reduce": "astronmf.imaging.subtraction",

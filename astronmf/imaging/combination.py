@@ -9,6 +9,7 @@ import numpy as np
 
 from astronmf._typing import FloatArray, IntArray
 from astronmf._validation import check_choice
+from astronmf.core.parallel import map_blocks
 from astronmf.imaging.geometry import Geometry, to_sky
 
 __all__ = ["METHODS", "Combination", "combine", "turn"]
@@ -41,7 +42,7 @@ class Combination:
 
 def turn(frames: FloatArray, geometry: Geometry, order: int = 3) -> FloatArray:
     """Turn every frame north up with the star at the centre pixel: (n, y, x) to (n, y, x)."""
-    return np.stack([to_sky(frame, geometry, i, order) for i, frame in enumerate(frames)])
+    return np.stack(map_blocks(lambda i: to_sky(frames[i], geometry, i, order), range(len(frames))))
 
 
 def combine(frames: FloatArray, variances: FloatArray, method: str) -> Combination:

@@ -82,6 +82,11 @@ class Companion:
     n_reductions: int = 0
     flux_left: float = float("nan")
 
+    @property
+    def position_angle_error(self) -> float:
+        """1σ of the position angle, degrees."""
+        return float(np.rad2deg(self.position_error / self.separation)) if self.separation > 0 else float("nan")
+
 
 def fit_companion(
     reduction: Reduction,
@@ -234,7 +239,7 @@ def companion_table(companions: list[Companion], reduction: Reduction, star_flux
         table["separation_angle"] = column("separation") * scale * u.arcsec
         table["separation_angle_error"] = column("position_error") * scale * u.arcsec
     table["position_angle"] = column("position_angle", u.deg)
-    table["position_angle_error"] = np.rad2deg(column("position_error") / column("separation")) * u.deg
+    table["position_angle_error"] = column("position_angle_error", u.deg)
     for name in ("flux", "flux_error", "peak", "aperture_flux"):
         table[name] = column(name, reduction.unit)
     if star_flux is not None:

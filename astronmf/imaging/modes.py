@@ -11,7 +11,7 @@ import numpy as np
 from astronmf._typing import BoolArray, FloatArray, IntArray, Progress, no_progress
 from astronmf._validation import check_choice, fail
 from astronmf.components import Components
-from astronmf.imaging.building import DEFAULT_COMPONENTS, Library
+from astronmf.imaging.building import DEFAULT_COMPONENTS, DEFAULT_TOLERANCE, Library
 from astronmf.imaging.combination import METHODS
 from astronmf.imaging.frames import Frames, check_same_grid
 from astronmf.imaging.rotation import allowed_references, check_rotation
@@ -27,7 +27,7 @@ from astronmf.imaging.self_reference import (
 from astronmf.imaging.target import Bases, Choice, Target, model_target
 from astronmf.imaging.zones import middle_radius, pixels_of
 
-__all__ = ["MODES", "Recipe", "Subtracted", "default_combination", "default_components"]
+__all__ = ["MODES", "Recipe", "Subtracted", "default_combination", "default_components", "default_tolerance"]
 
 MODES = ("rdi", "adi", "ardi")
 
@@ -43,6 +43,15 @@ def default_components(mode: str, n_frames: int) -> int:
     if mode == "rdi":
         return DEFAULT_COMPONENTS
     return int(np.clip(n_frames // FRAMES_PER_COMPONENT, 1, MOST_BY_DEFAULT))
+
+
+def default_tolerance(mode: str) -> float:
+    """Return the tolerance of the build by default.
+
+    For other stars' frames it is the literature's. In a rotating sequence ten times that leaves the same noise, and the
+    same flux by the forward model: see `docs/validation.md`.
+    """
+    return DEFAULT_TOLERANCE if mode == "rdi" else 10 * DEFAULT_TOLERANCE
 
 
 def default_combination(mode: str) -> str:
@@ -146,15 +155,16 @@ class Recipe:
         hats = own_hats(own, target.projection.coefficients, library, zones)
         return Subtracted(target, bases, _self_reference(hats, target, components, library, zones, own))
 
-    def default_components(self, science: Frames, library: Library, choice: Choice) -> int | None:
-        """Return how many components to build where nothing is said: see `default_components`; `None`: no opinion."""
-        if not self.is_own:
-            return None
+    def default_components(self, science: Frames, library: Library, choice: Choice) -> int:
+        """Return how many components to build where nothing is said: fewer than any frame has references.
+
+        As many components as references are those references themselves, noise and all.
+        """
         wanted = default_components(self.mode, len(science))
-        if self.min_rotation is None:
+        if not self.is_own or self.min_rotation is None:
             return wanted
         fewest = min(int(allowed.sum(axis=1).min()) for allowed in self._allowed(science, library, choice, 0))
-        return min(wanted, max(fewest, 1))
+        return min(wanted, max(fewest - 1, 1))
 
     def check_references(self, science: Frames, library: Library, choice: Choice, n_components: int) -> None:
         """Raise, before anything is built, if frames have fewer references than components."""

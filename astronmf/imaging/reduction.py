@@ -113,8 +113,9 @@ class Reduction:
 
         Where the scale factors were given and the combination is linear, the answer comes from the active components
         alone (see `astronmf.imaging.forward`), exact as long as the source leaves them active. Where factors were
-        searched, or a median was taken, the source moves them too: then the data less the source are reduced again on
-        the same components, and the difference of the two images is returned.
+        searched, a median was taken, or frames were weighted by the scatter of their residuals, the source moves that
+        too: then the data less the source are reduced again on the same components, and the difference of the two
+        images is returned.
 
         Parameters
         ----------
@@ -130,7 +131,8 @@ class Reduction:
         if self._is_linear:
             return self._combine(self.remaining(sources)).image
         if self.self_reference is not None:
-            return self.combined - self._combine(self.residuals - self.remaining(sources)).image
+            residuals = self.residuals - self.remaining(sources)
+            return self.combined - self._combine(residuals, residuals).image
         without = self.science.replace_data(self.science.data - sources)
         return self.combined - self._of_stage(without, self.components).combined
 
@@ -249,7 +251,8 @@ class Reduction:
         """Whether neither the scale factors nor the combination depend on the source."""
         scale = self.recipe.factor
         searched = isinstance(scale, str) and scale != "none" and bool((self.scale_factor_errors != 0).any())
-        return not searched and self.recipe.combine != "median"
+        scattered = self.recipe.combine == "weighted" and self.science.sigma is None
+        return not searched and not scattered and self.recipe.combine != "median"
 
     def _estimator(self) -> SequentialNMF:
         """Return the estimator that built the components, to build them again."""
@@ -282,9 +285,11 @@ class Reduction:
         frames[~np.isfinite(self.residuals)] = np.nan
         return frames
 
-    def _combine(self, frames: FloatArray) -> Combination:
+    def _combine(self, frames: FloatArray, residuals: FloatArray | None = None) -> Combination:
+        """Combine frames with the variances of `residuals`, those of this reduction by default."""
+        scatter = self.residuals if residuals is None else residuals
         variances = residual_variances(
-            self.science, self.residuals, self.choice, self.bases, self.covariances, self.scale_factors
+            self.science, scatter, self.choice, self.bases, self.covariances, self.scale_factors
         )
         geometry = self.science.geometry
         return combine(turn(frames, geometry), turn(variances, geometry, order=1), self.recipe.combine)

@@ -120,12 +120,61 @@ class SelfReference:
         for group, learnt in enumerate(_by_zone(self.own.coefficients, zones)[number]):
             yield np.flatnonzero(self.own.group == group), learnt
 
-    def transposed(self, frames: FloatArray, zones: IntArray) -> FloatArray:
-        """Return ``Hᵀ`` times (n, y, x) frames, zone by zone, with each frame's mean weight."""
+    def transposed(self, frames: FloatArray, zones: IntArray, weights: FloatArray | None = None) -> FloatArray:
+        """Return ``Hᵀ`` times (n, y, x) frames, zone by zone; without `weights`, with each frame's mean weight."""
         out = np.zeros(frames.shape)
-        for pixels, hat in zip(pixels_of(zones), self.hats, strict=True):
-            out[:, pixels] = hat.T @ frames[:, pixels]
+        for number, pixels in enumerate(pixels_of(zones)):
+            values = frames[:, pixels]
+            here = None if weights is None else weights[:, pixels]
+            if here is None or (here == here[:, :1]).all():
+                out[:, pixels] = self.hats[number].T @ values
+                continue
+            rows = np.nan_to_num(_by_zone(self.coefficients, zones)[number])
+            for group, library in self._libraries(zones, number):
+                right = (values[group].T @ rows[group])[:, :, None]
+                moved = _solved(library, here, right, self.other_weights[number])[:, :, 0]
+                out[:, pixels] += here * (np.nan_to_num(library[: len(here)]) @ moved.T)
         return out
+
+    def overlaps(
+        self,
+        weights: FloatArray | None,
+        seen: FloatArray,
+        between: FloatArray,
+        zones: IntArray,
+        number: int,
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return what a source that is at some pixels of a zone in frame j adds to two sums: (n, p) each.
+
+        The sums over frames are ``(H m)ᵀ m``, of which j's own term is returned, and ``(H m)ᵀ W H m``, of which those
+        terms are in which j's source is the first factor.
+
+        Parameters
+        ----------
+        weights : (n, p) array or None
+            At the pixels, 0 for values that the components were not built from; `None`: each frame's mean weight.
+        seen : (n, p) array
+            W, there.
+        between : (n, n) array
+            ``m_iᵀ m_j``, the same at all these pixels.
+        zones : (y, x) array of int
+        number : int
+            Of the zone.
+        """
+        if weights is None:
+            followed = self.hats[number] @ between
+            return np.tile(np.diag(followed)[:, None], seen.shape[1]), (followed * self.hats[number]).T @ seen
+        once, twice = np.zeros(weights.shape), np.zeros(weights.shape)
+        rows = np.nan_to_num(_by_zone(self.coefficients, zones)[number])
+        for group, library in self._libraries(zones, number):
+            weighted = weights.T[:, :, None] * np.nan_to_num(library[: len(weights)])
+            right = np.broadcast_to(rows[group].T, (weights.shape[1], rows.shape[1], len(group)))
+            moved = _solved(library, weights, right, self.other_weights[number])
+            along = between @ weighted
+            once[group] = np.einsum("pik,pki->ip", along[:, group], moved)
+            spread = (moved * seen[group].T[:, None]) @ moved.transpose(0, 2, 1)
+            twice += np.sum((weighted @ spread) * along, axis=2).T
+        return once, twice
 
 
 def hat_matrix(rows: FloatArray, library: FloatArray, weights: FloatArray) -> FloatArray:
@@ -162,18 +211,27 @@ def component_change(
         Of the other rows, at every pixel.
     """
     n, k = len(sources), library.shape[1]
-    flat = np.nan_to_num(library)
-    norm = np.sqrt(np.square(flat).sum(axis=0))
-    flat = flat / np.where(norm > 0, norm, 1.0)
-    pairs = (flat[:, :, None] * flat[:, None, :]).reshape(len(flat), -1)
     change = np.zeros((k, sources.shape[1]))
     touched = np.flatnonzero((weights * sources != 0).any(axis=0))
-    for part in np.array_split(touched, 1 + touched.size * k**2 // LARGEST_BLOCK):
+    right = (weights[:, touched] * sources[:, touched]).T @ np.nan_to_num(library[:n])
+    change[:, touched] = _solved(library, weights[:, touched], right[:, :, None], other_weights)[:, :, 0].T
+    return change
+
+
+def _solved(library: FloatArray, weights: FloatArray, right: FloatArray, other_weights: FloatArray) -> FloatArray:
+    """Return ``(Cᵀ A C)⁻¹ right`` of each pixel, (p, k, r) as `right`; the others as of `component_change`."""
+    n, k = len(weights), library.shape[1]
+    flat = np.ascontiguousarray(np.nan_to_num(library))  # sums end in other bits where memory runs another way
+    norm = np.sqrt(np.square(flat).sum(axis=0))
+    norm = np.where(norm > 0, norm, 1.0)
+    flat = flat / norm
+    pairs = (flat[:, :, None] * flat[:, None, :]).reshape(len(flat), -1)
+    out = np.empty(right.shape)
+    for part in np.array_split(np.arange(len(out)), 1 + len(out) * k * (k + right.shape[2]) // LARGEST_BLOCK):
         gram = (weights[:, part].T @ pairs[:n] + other_weights @ pairs[n:]).reshape(-1, k, k)
         ridge = SMALLEST_PIVOT * np.trace(gram, axis1=1, axis2=2) + np.finfo(float).tiny
-        right = (weights[:, part] * sources[:, part]).T @ flat[:n]
-        change[:, part] = np.linalg.solve(gram + ridge[:, None, None] * np.eye(k), right[:, :, None])[:, :, 0].T
-    return change / np.where(norm > 0, norm, 1.0)[:, None]
+        out[part] = np.linalg.solve(gram + ridge[:, None, None] * np.eye(k), right[part] / norm[:, None])
+    return out / norm[:, None]
 
 
 def frame_weights(weights: FloatArray | None, mask: BoolArray) -> FloatArray:

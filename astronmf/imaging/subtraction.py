@@ -15,7 +15,7 @@ from astronmf.exceptions import GeometryWarning, MissingDataWarning, warn
 from astronmf.imaging.building import build_components, components_of, flat_mask, region_of
 from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import Geometry, from_sky
-from astronmf.imaging.modes import Recipe, default_combination
+from astronmf.imaging.modes import Recipe, default_combination, default_tolerance
 from astronmf.imaging.reduction import Reduction
 from astronmf.imaging.target import Choice
 from astronmf.imaging.zones import zones_of
@@ -97,7 +97,7 @@ def reduce(
         "weighted" is by inverse variance, where no errors are given that of the residuals in time (Bottom+ 2017): the
         default with "adi" and "ardi". "mean" is the default with "rdi".
     estimator : SequentialNMF, optional
-        To set tolerance (1e-5 without it), refit rule, seed and the like.
+        To set tolerance (without it 1e-5, with "adi" and "ardi" 1e-4), refit rule, seed and the like.
     progress
         Called as ``progress(done, total, what)``.
 
@@ -129,12 +129,11 @@ def reduce(
         _check_zones(basis, choice)
     else:
         library = recipe.library(science, references, choice)
-        wanted = n_components
-        if wanted is None and estimator is None:
-            wanted = recipe.default_components(science, library, choice)
-        if wanted is not None:
-            recipe.check_references(science, library, choice, wanted)
-        basis = components_of(library, choice.zone_numbers, wanted, estimator, progress)
+        if estimator is None:
+            usual = recipe.default_components(science, library, choice)
+            estimator = SequentialNMF(usual, tol=default_tolerance(mode))
+        recipe.check_references(science, library, choice, n_components or estimator.n_components)
+        basis = components_of(library, choice.zone_numbers, n_components, estimator, progress)
     _check_components(science, basis, choice)
     parameters = {
         "mode": mode,
@@ -193,6 +192,7 @@ def _split(science: Frames) -> tuple[Frames, Frames]:
 
 def _check_zones(components: Components, choice: Choice) -> None:
     """Raise unless components that were built before have the zones that are asked for now."""
+    check_shape("components", components.data, (None, *choice.region.shape))
     built, asked = components.meta.get("n_zones", 1), int(choice.zone_numbers.max()) + 1
     advice = "give the same annulus_width, n_segments, radii and mask at both"
     if built != asked:

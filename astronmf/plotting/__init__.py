@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from astronmf.plotting.components import plot_components
+from astronmf.plotting.contrast import plot_completeness, plot_contrast
 from astronmf.plotting.dispatch import plot_any
 from astronmf.plotting.frames import plot_frames
 from astronmf.plotting.history import plot_history
 from astronmf.plotting.image import plot_image
 from astronmf.plotting.reduction import plot_reduction
 
-__all__ = ["plot_any", "plot_components", "plot_frames", "plot_history", "plot_image", "plot_reduction"]
+__all__ = [
+    "plot_any",
+    "plot_completeness",
+    "plot_components",
+    "plot_contrast",
+    "plot_frames",
+    "plot_history",
+    "plot_image",
+    "plot_reduction",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+
 import astropy.units as u
 import matplotlib as mpl
 import numpy as np

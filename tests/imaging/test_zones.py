@@ -119,7 +119,7 @@ every_mode = pytest.mark.parametrize("options", MODES.values(), ids=MODES)
 parts_of_the_region = pytest.mark.parametrize(
     "parts", [{"annulus_width": 6}, {"n_segments": 2}, {"annulus_width": 6, "n_segments": 3}], ids=str
 )
-TURNING = sequence(n=9)
+TURNING = sequence(n=7)
 QUICK = SequentialNMF(tol=1e-3)
 
 

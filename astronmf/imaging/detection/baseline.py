@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +14,11 @@ from astropy.table import QTable
 from astronmf import __version__
 from astronmf._typing import BoolArray, FloatArray, Progress
 from astronmf._validation import as_mask, check_number, check_shape, fail
+from astronmf.exceptions import GeometryWarning, MissingDataWarning
 from astronmf.imaging.companions import Companion
 from astronmf.imaging.detection.catalogue import FORMAT
 from astronmf.imaging.detection.search import find_companions
+from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import in_degrees, in_pixels, radius, sky_position
 from astronmf.imaging.injection import inject
 from astronmf.imaging.plain import values_in
@@ -24,6 +27,7 @@ from astronmf.imaging.reduction import Reduction
 
 __all__ = ["Baseline", "shown_shortly", "star_flux_of"]
 
+MOST_REDUCTIONS = 5  # without the companions that are found, until nothing of them is left
 NEAR_COMPANION = 1.0  # FWHM: what is left of a companion nearer than this does not count as noise
 
 
@@ -70,7 +74,7 @@ class Baseline:
         clean = reduction
         if len(known):
             separations, angles, fluxes = known.T
-            clean = reduction.again(inject(reduction.science, point, separations, angles, -fluxes, smearing=smearing))
+            clean = _again(reduction, inject(reduction.science, point, separations, angles, -fluxes, smearing=smearing))
         for separation, angle, _ in known:
             excluded |= radius(shape, sky_position(shape, separation, angle)) <= NEAR_COMPANION * point.fwhm
         listed = [dict(zip(("separation", "position_angle", "flux"), map(float, row), strict=True)) for row in known]
@@ -84,7 +88,7 @@ class Baseline:
     def with_sources(self, separations: FloatArray, angles: FloatArray, fluxes: FloatArray, *, warm: bool) -> Reduction:
         """Return the reduction of the same data with sources, (m,) pixels, degrees and total fluxes, put in."""
         data = inject(self.reduction.science, self.psf, separations, angles, fluxes, smearing=self.smearing)
-        return self.reduction.again(data, warm=warm)
+        return _again(self.reduction, data, warm=warm)
 
     def table(self, separations: FloatArray, star_flux: float, origin: str) -> QTable:
         """Return a table of separations, (m,) pixels, whose ``meta`` says what was measured against."""
@@ -116,7 +120,15 @@ class Baseline:
         return x, y
 
 
-def star_flux_of(star_flux: Any, base: Baseline) -> tuple[float, str]:
+def _again(reduction: Reduction, science: Frames, *, warm: bool = False) -> Reduction:
+    """Return the reduction of other data; what is missing and how the sky turns was told of the first time."""
+    with warnings.catch_warnings():
+        for category in (MissingDataWarning, GeometryWarning):
+            warnings.simplefilter("ignore", category)
+        return reduction.again(science, warm=warm)
+
+
+def star_flux_of(star_flux: Any, psf: PSF, reduction: Reduction) -> tuple[float, str]:
     """Return the star's total flux in the science frames' unit, and where it is from, in words.
 
     Raises
@@ -124,7 +136,7 @@ def star_flux_of(star_flux: Any, base: Baseline) -> tuple[float, str]:
     ValueError
         If it is not given, and the PSF has no unit, or one that is not the science frames'.
     """
-    unit, own = base.reduction.unit, base.psf.unit
+    unit, own = reduction.unit, psf.unit
     if star_flux is not None:
         value = values_in("star_flux", star_flux, unit)
         check_shape("star_flux", value, ())
@@ -133,7 +145,7 @@ def star_flux_of(star_flux: Any, base: Baseline) -> tuple[float, str]:
         found = f"None, with a PSF {_in_words(own)} and science frames {_in_words(unit)}"
         wanted = "given, in the unit and for the exposure of the science frames, unless the PSF's unit is theirs"
         raise fail("star_flux", wanted, found)
-    return float((base.psf.flux * own).to_value(unit)), "total flux of the PSF, whose unit is the science frames'"
+    return float((psf.flux * own).to_value(unit)), "total flux of the PSF, whose unit is the science frames'"
 
 
 def shown_shortly(table: QTable) -> QTable:
@@ -178,7 +190,8 @@ def _known(reduction: Reduction, psf: PSF, companions: Any, smearing: Any, progr
     if isinstance(companions, str):
         if companions != "find":
             raise fail("companions", "'find', None, a table, or a list of Companion", repr(companions))
-        companions = find_companions(reduction, psf, smearing=smearing, progress=progress).companions
+        search = find_companions(reduction, psf, smearing=smearing, max_reductions=MOST_REDUCTIONS, progress=progress)
+        companions = search.companions
     if isinstance(companions, QTable):
         return _listed(reduction, companions)
     if not all(isinstance(companion, Companion) for companion in companions):

@@ -8,7 +8,7 @@ from itertools import compress
 import numpy as np
 
 from astronmf._typing import FloatArray, Progress
-from astronmf.imaging.detection.fitting import Fitter, Noise, Place
+from astronmf.imaging.detection.fitting import SMALLEST_MOVE, Fitter, Noise, Place
 from astronmf.imaging.detection.matched import MatchedFilter, filtered
 from astronmf.imaging.detection.point_response import PointResponse
 from astronmf.imaging.frames import Frames
@@ -21,6 +21,10 @@ SHARE = 0.5
 
 #: Candidates in a row that did not stand out, after which nothing more is looked for.
 MOST_FAILURES = 3
+
+
+#: Pixels: the step that ends a candidate's first fit.
+COARSE_MOVE = 0.1
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,13 @@ class Candidates:
         """Return how far a candidate stands out of the noise, in Gaussian sigma."""
         return self.noise_at(candidate).significance(candidate.place.flux)
 
+    def stands_out(self, candidate: Candidate, threshold: float) -> bool:
+        """Return whether a candidate is above the threshold, and no part of a brighter one within one FWHM."""
+        here = candidate.place
+        brighter = (one.place for one in self.all if one.place.flux > here.flux)
+        is_apart = all(np.hypot(one.x - here.x, one.y - here.y) > self.noise.fwhm for one in brighter)
+        return is_apart and self.significance(candidate) >= threshold
+
     def look(self, threshold: float, most: int, progress: Progress) -> None:
         """Take candidates off, the most significant first, until `most` stand out or too few of them do.
 
@@ -90,10 +101,10 @@ class Candidates:
             if start is None:
                 break
             taken.append(start)
-            self._add(start)
+            self._take_off(start, COARSE_MOVE)
             self.noise = filtered(self.response, self.residuals)
-            stands_out = self.significance(self.new[-1]) >= threshold
-            found, failures = found + stands_out, 0 if stands_out else failures + 1
+            is_one = self.stands_out(self.new[-1], threshold)
+            found, failures = found + is_one, 0 if is_one else failures + 1
             progress(found, most, "companions")
         self._settle(threshold)
 
@@ -111,26 +122,28 @@ class Candidates:
         return Candidates(response, fitter, reduction.residuals, filtered(response, reduction.residuals), better)
 
     def _settle(self, threshold: float) -> None:
-        """Fit all new candidates again, the others off, and put back those that do not stand out, until all do."""
+        """Put back new candidates that do not stand out with all of them off, and fit the rest again, until all do."""
+        fitted_again = False
         while self.new:
-            before, self.new = self.new, []
-            for one in before:
-                self.residuals = self.residuals + self.fitter.trace(one.place)
-                self._add((one.place.x, one.place.y))
-            self.noise = filtered(self.response, self.residuals)
-            strong = [self.significance(one) >= threshold for one in self.new]
-            if all(strong):
+            strong = [self.stands_out(one, threshold) for one in self.new]
+            if all(strong) and fitted_again:
                 return
             for one in compress(self.new, np.logical_not(strong)):
-                self.residuals = self.residuals + self.fitter.trace(one.place)
-            self.new = list(compress(self.new, strong))
-        self.noise = filtered(self.response, self.residuals)
+                self._put_back(one)
+            before, self.new, fitted_again = list(compress(self.new, strong)), [], True
+            for one in before:
+                self._put_back(one)
+                self._take_off((one.place.x, one.place.y))
+            self.noise = filtered(self.response, self.residuals)
 
-    def _add(self, start: tuple[float, float]) -> None:
+    def _take_off(self, start: tuple[float, float], smallest_move: float = SMALLEST_MOVE) -> None:
         """Fit a source near a start, and take it off the residuals."""
-        place = self.fitter.first(start, self.residuals)
+        place = self.fitter.first(start, self.residuals, smallest_move)
         self.residuals = self.residuals - self.fitter.trace(place)
         self.new.append(Candidate(place, place.flux))
+
+    def _put_back(self, one: Candidate) -> None:
+        self.residuals = self.residuals + self.fitter.trace(one.place)
 
 
 def _most_significant(

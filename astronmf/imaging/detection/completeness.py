@@ -12,11 +12,11 @@ from scipy.optimize import isotonic_regression
 from astronmf._typing import BoolArray, FloatArray, Progress, no_progress
 from astronmf._validation import as_real_array, check_integer, check_number, check_shape, fail
 from astronmf.imaging.detection.baseline import Baseline, shown_shortly, star_flux_of
-from astronmf.imaging.detection.matched import PointMap, matched_filter
+from astronmf.imaging.detection.matched import MatchedFilter, matched_filter
 from astronmf.imaging.detection.photometry import MatchedPhotometry, known_separations, without
-from astronmf.imaging.detection.signal_to_noise import ring_statistics
 from astronmf.imaging.detection.throughput import APART, injected, spread_angles
-from astronmf.imaging.geometry import center_pixel, in_pixels, radius
+from astronmf.imaging.geometry import in_pixels, radius
+from astronmf.imaging.psf import PSF
 from astronmf.imaging.reduction import Reduction
 
 __all__ = ["completeness_map", "contrast_at"]
@@ -83,13 +83,17 @@ def completeness_map(
     """
     check_number("threshold", threshold, 1.0)
     check_integer("n_position_angles", n_position_angles, 1)
-    base = Baseline.of(reduction, psf, companions=companions, exclude=exclude, smearing=smearing, progress=progress)
-    star, origin = star_flux_of(star_flux, base)
-    how = MatchedPhotometry(base.psf, smearing)
-    noise = without(how.image(base.reduction), base.excluded)
+    given = _growing("contrasts", LEVELS if contrasts is None else contrasts)
+    point = PSF.of(psf)
+    star, origin = star_flux_of(star_flux, point, reduction)
+    base = Baseline.of(reduction, point, companions=companions, exclude=exclude, smearing=smearing, progress=progress)
+    empty = matched_filter(base.reduction, point, smearing=smearing)
+    how, noise = MatchedPhotometry(point, smearing), without(empty.flux, base.excluded)
     rings = _separations(separations, how, noise, reduction)
-    levels = _contrasts(contrasts, how.noise(noise, rings).limit(threshold) / star)
-    judge = _Judge(base, noise, threshold)
+    levels = np.tile(given, (len(rings), 1))
+    if contrasts is None:
+        levels = how.noise(noise, rings).limit(threshold)[:, None] / star * LEVELS
+    judge = _Judge(base, empty, threshold)
     found, count = judge.counts(rings, levels * star, n_position_angles, warm=warm, progress=progress)
     share = np.divide(found, count, out=np.full(found.shape, np.nan), where=count > 0)
     table = base.table(rings, star, origin)
@@ -141,13 +145,13 @@ class _Judge:
     Attributes
     ----------
     base : Baseline
-    noise : (y, x) array
-        The matched filter's fluxes without companions.
+    empty : MatchedFilter
+        Without companions.
     threshold : float
     """
 
     base: Baseline
-    noise: FloatArray
+    empty: MatchedFilter
     threshold: float
 
     def counts(
@@ -171,10 +175,9 @@ class _Judge:
         """Return the highest significance within one FWHM of each place, (m,); NaN where it is not known."""
         fwhm = self.base.psf.fwhm
         near = [radius(self.base.shape, place) <= fwhm for place in zip(x, y, strict=True)]
-        flux = matched_filter(after, self.base.psf, smearing=self.base.smearing).flux
-        region: BoolArray = np.any(near, axis=0) & np.isfinite(flux)
-        star = center_pixel(self.base.shape)
-        sigma = ring_statistics(PointMap(flux), PointMap(self.noise), region, star, fwhm, "even").significance
+        found = matched_filter(after, self.base.psf, smearing=self.base.smearing)
+        region: BoolArray = np.any(near, axis=0)
+        sigma = found.statistics(self.empty, self.base.excluded, region).significance
         known = [values[np.isfinite(values)] for values in (sigma[disc] for disc in near)]
         return np.array([values.max() if values.size else np.nan for values in known])
 
@@ -195,12 +198,10 @@ def _separations(separations: Any, how: MatchedPhotometry, noise: FloatArray, re
     return wanted[np.isfinite(how.noise(noise, wanted).noise)]
 
 
-def _contrasts(contrasts: Any, expected: FloatArray) -> FloatArray:
-    """Return the contrasts to try at each separation, (m, c), where (m,) are `expected` to be detected."""
-    if contrasts is None:
-        return np.asarray(expected[:, None] * LEVELS)
-    values = np.atleast_1d(as_real_array("contrasts", contrasts).astype(np.float64))
-    check_shape("contrasts", values, (None,))
-    if not (np.isfinite(values).all() and (values > 0).all() and (np.diff(values) > 0).all() and values.size):
-        raise fail("contrasts", "above 0, in growing order", contrasts)
-    return np.tile(values, (len(expected), 1))
+def _growing(name: str, values: Any) -> FloatArray:
+    """Return numbers above 0 in growing order, (c,)."""
+    numbers = np.atleast_1d(as_real_array(name, values).astype(np.float64))
+    check_shape(name, numbers, (None,))
+    if not (numbers.size and np.isfinite(numbers).all() and (numbers > 0).all() and (np.diff(numbers) > 0).all()):
+        raise fail(name, "at least one number above 0, in growing order", values)
+    return numbers

@@ -14,6 +14,7 @@ from astronmf.imaging.detection.baseline import Baseline, shown_shortly, star_fl
 from astronmf.imaging.detection.photometry import known_separations, photometry, without
 from astronmf.imaging.detection.throughput import check_fluxes, spread_angles, throughput_of
 from astronmf.imaging.geometry import in_pixels
+from astronmf.imaging.psf import PSF
 from astronmf.imaging.reduction import Reduction
 
 __all__ = ["contrast_curve"]
@@ -117,14 +118,15 @@ def contrast_curve(
     """
     check_number("sigma", sigma, np.nextafter(0, 1), LARGEST_SIGMA)
     check_integer("n_position_angles", n_position_angles, 1)
-    base = Baseline.of(reduction, psf, companions=companions, exclude=exclude, smearing=smearing, progress=progress)
-    star, origin = star_flux_of(star_flux, base)
-    how = photometry(method, base.psf, smearing, smooth=smooth)
+    point = PSF.of(psf)
+    how = photometry(method, point, smearing, smooth=smooth)
+    star, origin = star_flux_of(star_flux, point, reduction)
+    base = Baseline.of(reduction, point, companions=companions, exclude=exclude, smearing=smearing, progress=progress)
     image = without(how.image(base.reduction), base.excluded)
     rings = known_separations(how, image, _in_pixels(separations, reduction))
     noise = how.noise(image, rings)
     put_in = noise.limit(sigma) if flux is None else check_fluxes(flux, rings, reduction)
-    knots = knots_of(rings, base.psf.fwhm)
+    knots = knots_of(rings, point.fwhm)
     angles = spread_angles(len(knots), n_position_angles)
     measured = throughput_of(base, how, rings[knots], angles, put_in[knots], warm=warm, progress=progress)
     kept, error = (between(rings[knots], part, rings) for part in (measured.mean, measured.error))

@@ -130,10 +130,13 @@ class Fitter:
         """Return what the reduction leaves of a source, (n, y, x): NaN where there are no residuals."""
         return place.flux * self.reduction.remaining(self.source(place.x, place.y))
 
-    def first(self, start: tuple[float, float], residuals: FloatArray | None = None) -> Place:
+    def first(
+        self, start: tuple[float, float], residuals: FloatArray | None = None, smallest_move: float = SMALLEST_MOVE
+    ) -> Place:
         """Return the flux and the place that fit residuals best, near a start; the reduction's by default.
 
-        At the start itself where the fit leaves its neighbourhood, or finds no light.
+        At the start itself where the fit leaves its neighbourhood, or finds no light. A step below `smallest_move`, in
+        pixels, ends it.
         """
         values = self.reduction.residuals if residuals is None else residuals
         place, (x, y) = self._step(values, *start), start
@@ -141,7 +144,7 @@ class Fitter:
             move = np.array([place.x - x, place.y - y])
             length = float(np.hypot(*move))
             x, y = (x, y) + move * min(1.0, LARGEST_MOVE / max(length, LARGEST_MOVE))
-            if length < SMALLEST_MOVE or np.hypot(x - start[0], y - start[1]) > FARTHEST * self.psf.fwhm:
+            if length < smallest_move or np.hypot(x - start[0], y - start[1]) > FARTHEST * self.psf.fwhm:
                 break
             place = self._step(values, x, y)
         if place.flux > 0 and np.hypot(place.x - start[0], place.y - start[1]) <= FARTHEST * self.psf.fwhm:
@@ -167,10 +170,10 @@ class Fitter:
         flux, *shift = (gradient[0] * _inverse(gram[:1, :1])[0, 0], 0.0, 0.0) if fixed else spread @ gradient
         total = known + float(flux)
         right, up = np.array(shift) / total if total else (0.0, 0.0)
-        with np.errstate(divide="ignore"):  # where nothing is seen no error is large enough
+        with np.errstate(divide="ignore", invalid="ignore"):  # where nothing is seen no error is large enough
             error = np.nan if fixed else np.sqrt((spread[1, 1] + spread[2, 2]) / 2) / np.abs(total)
             curvature = gram[0, 0] if fixed else 1.0 / spread[0, 0]
-        return Place(total, x + float(right), y + float(up), float(error), float(curvature), fixed)
+        return Place(total, float(x + right), float(y + up), float(error), float(curvature), fixed)
 
     def _sources(self, x: float, y: float) -> Iterator[FloatArray]:
         """Yield the source at (x, y) and its derivatives by x and y, (n, y, x) each."""

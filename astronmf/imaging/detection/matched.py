@@ -47,9 +47,10 @@ class PointMap:
         """Return the map at (x, y), bilinear; NaN where a neighbour is."""
         values, known = self._filled
         places = np.stack([np.asarray(y, dtype=np.float64), np.asarray(x, dtype=np.float64)])
-        found = ndimage.map_coordinates(values, places, order=1)
-        whole = ndimage.map_coordinates(known, places, order=1)
-        return np.where(whole > 1 - 1e-9, found, np.nan)
+        flat = places.reshape(2, -1)
+        found = ndimage.map_coordinates(values, flat, order=1)
+        whole = ndimage.map_coordinates(known, flat, order=1)
+        return np.where(whole > 1 - 1e-9, found, np.nan).reshape(places.shape[1:])
 
 
 @dataclass(frozen=True)

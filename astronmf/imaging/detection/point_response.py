@@ -84,6 +84,11 @@ class PointResponse:
         found, n = self.reduction.self_reference, len(self.angles)
         return np.zeros((self.n_zones, n, n)) if found is None else found.hats
 
+    @cached_property
+    def overlap(self) -> _Overlap:
+        """The product of the source with itself, moved."""
+        return _Overlap.of(self.psf.data)
+
     @property
     def n_zones(self) -> int:
         """How many zones there are."""
@@ -135,8 +140,8 @@ class PointResponse:
         projected *= factors * found.weights
         out = weighted - projected
         if found.self_reference is not None:
-            followed = found.self_reference.transposed(factors * weighted - projected, choice.zone_numbers)
-            out -= followed * (found.weights > 0)
+            following = factors * weighted - projected
+            out -= found.self_reference.transposed(following, choice.zone_numbers, found.weights) * (found.weights > 0)
         return out
 
     def _correlated(self, frames: FloatArray, power: int = 1) -> FloatArray:
@@ -167,7 +172,8 @@ class PointResponse:
 class _Zone:
     """A zone's share of the information.
 
-    Weights are taken to be a level for each frame times a pattern on the detector, but where they are 0.
+    What the projection takes is computed as if the weights were a level for each frame times a pattern on the
+    detector, but where they are 0.
 
     Attributes
     ----------
@@ -188,24 +194,20 @@ class _Zone:
         frames = range(len(self.response.angles))
         local = np.stack([self._sampled(self.squares[i % len(self.squares)], i, block) for i in frames])
         weight, light, fitted, used, zone = np.moveaxis(local, 1, 0)
-        seen, used = (np.clip(part * _inverse(zone), 0.0, 1.0) for part in (light, used))
-        information = np.sum(weight * self._kept(seen, used, block), axis=0)
-        information -= self._lost(weight, fitted, used, block)
+        information = self._own(weight, zone, block)
+        if self.correction is not None:
+            information += sum(self._sampled(self.correction[i : i + 1], i, block)[0] for i in frames)
+        information -= self._lost(weight, fitted, np.clip(used * _inverse(zone), 0.0, 1.0), block)
         return information, light.sum(axis=0) / (len(local) * np.square(self.response.psf.data).sum())
 
-    def _kept(self, seen: FloatArray, used: FloatArray, block: slice) -> FloatArray:
-        """Return what of m² is left where ``f H m`` is taken off: (n, places).
-
-        `seen` and `used` are the shares of m² on valid pixels, and on those that took part in the build. Pixels are
-        missing here in one frame and there in another; what is declared missing follows the source.
-        """
+    def _own(self, weight: FloatArray, zone: FloatArray, block: slice) -> FloatArray:
+        """Return ``Σ_i (m − f H m)ᵀ V (m − f H m)`` with one weight for each frame in the build: (places,)."""
         y, x = (axis[block] for axis in self.response.places)
         shape = self.response.reduction.combined.shape[0], self.response.reduction.combined.shape[1]
         distance = radius(shape, center_pixel(shape))[y, x]
-        steps, overlaps = self.overlaps
-        whole, once, twice = (np.array([np.interp(distance, steps, one) for one in part.T]) for part in overlaps)
-        factor = self.response.reduction.scale_factors[:, None]
-        return np.asarray(whole - 2 * factor * used * once + factor**2 * used * seen * twice)
+        steps, terms = self.terms
+        first, second = (np.array([np.interp(distance, steps, one) for one in part.T]) for part in terms)
+        return np.asarray(np.sum(weight * first + zone * second, axis=0))
 
     def _lost(self, weight: FloatArray, fitted: FloatArray, used: FloatArray, block: slice) -> FloatArray:
         """Return what the projection on the active components takes of it: (places,).
@@ -234,10 +236,15 @@ class _Zone:
 
         ``mᵀ V m`` and ``mᵀ m`` over the filter's valid pixels, then over those of the fit, and ``mᵀ m`` over all.
         """
-        both = _alike(np.stack([self.response.weights, self.response.reduction.weights], axis=1) * self.pixels)
-        parts = np.stack([both, (both > 0).astype(np.float64)], axis=2).reshape(len(both), 4, *self.pixels.shape)
-        zone = np.broadcast_to(self.pixels, (len(both), 1, *self.pixels.shape))
-        return self.response._correlated(np.concatenate([parts, zone], axis=1), power=2)
+        seen = self.response.weights
+        fitted = self.response.reduction.weights * (seen > 0)
+        count = 1 if _alike(seen) and _alike(fitted) else len(seen)
+        out = np.empty((count, 5, *self.pixels.shape), dtype=np.float32)
+        for i in range(count):
+            both = np.stack([seen[i], fitted[i]]) * self.pixels
+            parts = [both[0], both[0] > 0, both[1], both[1] > 0, self.pixels]
+            out[i] = self.response._correlated(np.stack(parts).astype(np.float64), power=2)
+        return out
 
     @cached_property
     def pattern(self) -> tuple[FloatArray, FloatArray]:
@@ -263,21 +270,53 @@ class _Zone:
         return found
 
     @cached_property
-    def overlaps(self) -> tuple[FloatArray, tuple[FloatArray, FloatArray, FloatArray]]:
-        """Separations, (s,), and ``mᵀ m``, ``(H m)ᵀ m`` and ``(H m)ᵀ H m`` of each frame, relative to m²: (s, n)."""
-        response, hat = self.response, self.response.hats[self.number]
-        y, x = response.places
-        shape = response.reduction.combined.shape[0], response.reduction.combined.shape[1]
+    def terms(self) -> tuple[FloatArray, tuple[FloatArray, FloatArray]]:
+        """Separations, (s,), and what each frame's source adds, (s, n): times ``mᵀ V m``, and times ``mᵀ m``."""
+        y, x = self.response.places
+        shape = self.response.reduction.combined.shape[0], self.response.reduction.combined.shape[1]
         reach = float(radius(shape, center_pixel(shape))[y, x].max())
         steps = np.arange(0.0, reach + RADIUS_STEP, RADIUS_STEP)
-        overlap = _Overlap.of(response.psf.data)
-        parts = []
-        for step in steps:
-            between = overlap.between(response.angles, step)
-            followed = hat @ between
-            parts.append((np.diag(between), np.diag(followed), np.sum(followed * hat, axis=1)))
-        whole, once, twice = (np.array(part) for part in zip(*parts, strict=True))
-        return steps, (whole, once, twice)
+        levels = self.pattern[0][:, None]
+        first, second = zip(*(self._terms_at(step, levels, None) for step in steps), strict=True)
+        return steps, (np.array(first)[:, :, 0], np.array(second)[:, :, 0])
+
+    @cached_property
+    def correction(self) -> FloatArray | None:
+        """What the weights of single pixels change in what a source at each pixel adds: (n, y, x); `None`: nothing."""
+        response, found = self.response, self.response.reduction
+        used = found.weights * (response.weights > 0)
+        here = used[:, self.pixels]
+        if found.self_reference is None or (here == here[:, :1]).all():
+            return None
+        distance = radius((self.pixels.shape[0], self.pixels.shape[1]), found.science.geometry.center)
+        rings = np.rint(distance / RADIUS_STEP).astype(int)
+        change = np.zeros(used.shape, dtype=np.float32)
+        for ring in np.unique(rings[self.pixels]):
+            y, x = np.nonzero(self.pixels & (rings == ring))
+            weights, step = response.weights[:, y, x], ring * RADIUS_STEP
+            one = self._terms_at(step, weights, used[:, y, x])
+            mean = self._terms_at(step, self.pattern[0][:, None], None)
+            change[:, y, x] = weights * (one[0] - mean[0]) + one[1] - mean[1]
+        for image in change:
+            image[:] = response._correlated(image, power=2)
+        return change
+
+    def _terms_at(
+        self, separation: float, weights: FloatArray, used: FloatArray | None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return what each frame's source adds, at pixels of given weights, (n, p): times ``mᵀ V m``, and ``mᵀ m``.
+
+        `used` are the weights in the build; `None`: one for each frame.
+        """
+        response, found = self.response, self.response.reduction
+        between = response.overlap.between(response.angles, separation)
+        whole = np.tile(np.diag(between)[:, None], weights.shape[1])
+        if found.self_reference is None:
+            return whole, np.zeros(whole.shape)
+        factors, zones = found.scale_factors[:, None], found.choice.zone_numbers
+        seen = factors**2 * weights
+        once, twice = found.self_reference.overlaps(used, seen, between, zones, self.number)
+        return whole - 2 * factors * once, twice
 
     def _sampled(self, maps: FloatArray, frame: int, block: slice) -> FloatArray:
         """Return (k, y, x) maps along the track of a block's places, averaged over the exposure: (k, places)."""
@@ -312,9 +351,9 @@ class _Overlap:
         return np.asarray(overlap.reshape(n, moments, n, moments).mean(axis=(1, 3)))
 
 
-def _alike(frames: FloatArray) -> FloatArray:
-    """Return the first frame alone if all are equal: what is computed of it then serves all."""
-    return frames[:1] if (frames == frames[:1]).all() else frames
+def _alike(frames: FloatArray) -> bool:
+    """Return whether all frames are equal: what is computed of the first then serves all."""
+    return bool((frames == frames[:1]).all())
 
 
 def _inverse(values: FloatArray) -> FloatArray:

@@ -83,8 +83,9 @@ def check_not_negative(name: str, values: np.ndarray[Any, Any], advice: str) -> 
 
 def as_real_array(name: str, values: object, minimum_dimensions: int = 0) -> np.ndarray[Any, Any]:
     """Return `values` as a real array in native byte order, without a copy where none is needed."""
-    if getattr(values, "unit", None) is not None:
-        raise fail(name, "plain numbers here", f"a Quantity in {values.unit}")
+    unit = getattr(values, "unit", None)  # a table's column without one has `None`
+    if unit is not None:
+        raise fail(name, "plain numbers here", f"a Quantity in {unit}")
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":
         raise fail(name, "an array of real numbers", f"dtype {array.dtype}")

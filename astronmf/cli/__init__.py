@@ -8,7 +8,7 @@ import sys
 import typer
 
 from astronmf import __version__
-from astronmf.cli import common, components, contrast, demo, info, plot, prepare, reduce
+from astronmf.cli import common, components, contrast, demo, detect, info, plot, prepare, reduce
 
 __all__ = ["app", "main"]
 
@@ -24,6 +24,7 @@ for command, module in (
     ("prepare", prepare),
     ("reduce", reduce),
     ("components", components),
+    ("detect", detect),
     ("contrast", contrast),
     ("info", info),
     ("plot", plot),

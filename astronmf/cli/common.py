@@ -14,18 +14,23 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from typer.core import TyperCommand
+
+from astronmf._validation import fail
 
 __all__ = [
     "Command",
     "command_line",
     "guarded",
+    "listing",
     "progress_bar",
     "provenance_of",
     "read_frames",
     "save_figure",
+    "smearing_of",
     "summary",
 ]
 
@@ -33,6 +38,8 @@ __all__ = [
 MANY_VALUES = ("--references", "-r")
 
 FIGURES = (".png", ".pdf", ".svg")
+
+WIDTH_IN_A_PIPE = 160  # characters that a listing may be wide where there is no terminal
 
 # What a command was asked to write, and when each file was last written before it began.
 _outputs: dict[Path, int | None] = {}
@@ -196,6 +203,16 @@ def read_mask(path: Path | None) -> Any:
     return None if path is None else read(path)
 
 
+def smearing_of(option: str | None) -> Any:
+    """Return the rotation within an exposure as the library takes it: degrees, or the word "angles"."""
+    if option is None or option == "angles":
+        return option
+    try:
+        return float(option)
+    except ValueError:
+        raise fail("smearing", "degrees, or 'angles'", repr(option)) from None
+
+
 def provenance_of(**files: Path | None) -> list[dict[str, str]]:
     """Return name, SHA-256 and role of the files that are given."""
     from astronmf.io.files import provenance
@@ -254,3 +271,13 @@ def summary(title: str, rows: list[tuple[str, str]]) -> None:
     for name, value in rows:
         table.add_row(name, value)
     Console(soft_wrap=False).print(table)
+
+
+def listing(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table with a heading for each column; in a pipe as wide as it needs to be."""
+    table = Table(title=escape(title), title_justify="left")
+    for name in columns:
+        table.add_column(escape(name), justify="right")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    Console(width=None if Console().is_terminal else WIDTH_IN_A_PIPE).print(table)

@@ -117,17 +117,7 @@ def _read(
 
     content = Reduction.read(reduction)
     star = PSF.of(common.read_frames([psf], center=(0, 0)), fwhm)  # where a frame's centre is does not matter
-    return content, {"psf": star, "exclude": common.read_mask(exclude), "smearing": _smearing(smearing)}
-
-
-def _smearing(option: str | None) -> Any:
-    """Return degrees, or the word as it is."""
-    if option is None or option == "angles":
-        return option
-    try:
-        return float(option)
-    except ValueError:
-        raise fail("smearing", "degrees, or 'angles'", repr(option)) from None
+    return content, {"psf": star, "exclude": common.read_mask(exclude), "smearing": common.smearing_of(smearing)}
 
 
 def _draw(curve: Any, counts: Any, plot: Path | None, completeness_plot: Path | None, overwrite: bool) -> None:

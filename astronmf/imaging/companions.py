@@ -18,8 +18,8 @@ import astropy.units as u
 import numpy as np
 from astropy.table import QTable
 
-from astronmf._typing import Progress, no_progress
-from astronmf._validation import check_integer, fail
+from astronmf._typing import FloatArray, Progress, no_progress
+from astronmf._validation import check_integer, check_number, fail
 from astronmf.exceptions import ConvergenceWarning, warn
 from astronmf.imaging.detection.fitting import Fitter, Noise, Place
 from astronmf.imaging.detection.matched import MatchedFilter, filtered, matched_filter
@@ -29,7 +29,7 @@ from astronmf.imaging.plain import values_in
 from astronmf.imaging.psf import PSF
 from astronmf.imaging.reduction import Reduction
 
-__all__ = ["Companion", "check_again", "companion_of", "companion_table", "fit_companion"]
+__all__ = ["Companion", "can_reduce_again", "check_again", "companion_of", "companion_table", "fit_companion"]
 
 FORMAT = ".6g"  # of numbers on the screen; files have them to the last digit
 NOTHING_LEFT = 0.05  # of the flux's error: what ends the reducing again
@@ -86,6 +86,24 @@ class Companion:
     def position_angle_error(self) -> float:
         """1σ of the position angle, degrees."""
         return float(np.rad2deg(self.position_error / self.separation)) if self.separation > 0 else float("nan")
+
+    def image(self, reduction: Reduction, psf: Any, *, smearing: Any = None) -> FloatArray:
+        """Return what the combined image of a reduction shows of it.
+
+        Parameters
+        ----------
+        reduction : Reduction
+        psf, smearing
+            As for `fit_companion`.
+
+        Returns
+        -------
+        (y, x) array
+            In the reduction's unit; NaN where `Reduction.combined` is.
+        """
+        source = Fitter(reduction, PSF.of(psf).normalized, smearing).source(self.x, self.y)
+        without = reduction.residuals - self.flux * reduction.remaining(source)
+        return np.asarray(reduction.combined - reduction._combine(without, without).image)
 
 
 def fit_companion(
@@ -179,10 +197,14 @@ def _peak(map_: MatchedFilter, start: tuple[float, float]) -> tuple[float, float
     return (float(x), float(y)) if gain[y, x] > 0 else None
 
 
+def can_reduce_again(reduction: Reduction) -> bool:
+    """Return whether all that a reduction was made from is there: a file does not hold the reference frames."""
+    return reduction.recipe.mode != "ardi" or reduction.references is not None
+
+
 def check_again(reduction: Reduction, max_reductions: int) -> None:
     """Raise unless a reduction can be made again so often."""
-    check_integer("max_reductions", max_reductions, 0)
-    if max_reductions and reduction.recipe.mode == "ardi" and reduction.references is None:
+    if check_integer("max_reductions", max_reductions, 0) and not can_reduce_again(reduction):
         found = f"{max_reductions}; a file of a reduction does not hold them: reduce again from the frames"
         raise fail("max_reductions", "0 where the frames of the reference stars are not there", found)
 
@@ -222,9 +244,15 @@ def companion_table(companions: list[Companion], reduction: Reduction, star_flux
     Returns
     -------
     `~astropy.table.QTable`
-        ``id`` from 1; ``x``, ``y``, ``position_error``, ``separation`` in pixels; ``separation_angle`` in arcseconds
-        where the pixel scale is known; ``position_angle`` and its error in degrees east of north; ``flux``,
-        ``flux_error``, ``peak``, ``aperture_flux``; ``snr``, ``significance``, ``n_test``; as of `Companion`.
+        ``id`` from 1; ``x``, ``y``, ``position_error``, ``separation`` and its error in pixels; ``separation_angle``
+        and its error in arcseconds where the pixel scale is known; ``position_angle`` and its error in degrees east of
+        north; ``flux``, ``flux_error``, ``peak``, ``aperture_flux``; ``snr``, ``significance``, ``n_test``;
+        ``forward_flux``, ``flux_left``, ``n_reductions``; as of `Companion`.
+
+    Raises
+    ------
+    ValueError
+        If `star_flux` is not above 0.
     """
 
     def column(name: str, unit: u.UnitBase | None = None) -> Any:
@@ -234,6 +262,7 @@ def companion_table(companions: list[Companion], reduction: Reduction, star_flux
     table = QTable({"id": np.arange(1, len(companions) + 1)})
     for name in ("x", "y", "position_error", "separation"):
         table[name] = column(name, u.pix)
+    table["separation_error"] = column("position_error", u.pix)
     scale = reduction.science.geometry.pixel_scale
     if scale is not None:
         table["separation_angle"] = column("separation") * scale * u.arcsec
@@ -243,16 +272,24 @@ def companion_table(companions: list[Companion], reduction: Reduction, star_flux
     for name in ("flux", "flux_error", "peak", "aperture_flux"):
         table[name] = column(name, reduction.unit)
     if star_flux is not None:
-        star = float(values_in("star_flux", star_flux, reduction.unit))
+        star = check_number("star_flux", float(values_in("star_flux", star_flux, reduction.unit)), np.nextafter(0, 1))
         table["contrast"], table["contrast_error"] = column("flux") / star, column("flux_error") / star
     for name in ("snr", "significance"):
         table[name] = column(name)
-    table["n_test"] = column("n_test").astype(int)
-    for item in table.itercols():
-        if item.dtype.kind == "f":
-            item.info.format = FORMAT
+    for name in ("forward_flux", "flux_left"):
+        table[name] = column(name, reduction.unit)
+    for name in ("n_test", "n_reductions"):
+        table[name] = column(name).astype(int)
+    _format(table)
     table.meta["center"] = list(reduction.center)
     return table
+
+
+def _format(table: QTable) -> None:
+    """Let numbers on the screen have as many digits as they need."""
+    for column in table.itercols():
+        if column.dtype.kind == "f":
+            column.info.format = FORMAT
 
 
 def _start(reduction: Reduction, separation: Any, position_angle: Any) -> tuple[float, float]:

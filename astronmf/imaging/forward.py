@@ -23,6 +23,9 @@ from astronmf.imaging.target import Bases
 
 __all__ = ["forward_frames", "sources_in_frames"]
 
+# Frames that share their components are multiplied with them together, but not too many: for memory.
+FRAMES_AT_ONCE = 32
+
 
 def sources_in_frames(image: Any, geometry: Geometry, shape: tuple[int, int, int]) -> FloatArray:
     """Return a north-up image in the orientation of each frame: (n, y, x), which is `shape`.
@@ -72,10 +75,12 @@ def forward_frames(
     remaining = np.full(weights.shape, np.nan)
     taken = np.zeros(weights.shape) if carried is None else carried
     for rows, basis in bases.by_frame(len(sources)):
-        covered = np.isfinite(basis).all(axis=0)
-        flat = basis[:, covered]
-        for i in rows:
-            source, lost = sources[i][covered], taken[i][covered]
-            change = covariances[i] @ (flat @ (weights[i][covered] * (source - lost)))
-            remaining[i][covered] = source - factors[i] * (lost + change @ flat)
+        y, x = np.nonzero(np.isfinite(basis).all(axis=0))
+        flat = basis[:, y, x]
+        for some in np.array_split(rows, 1 + len(rows) // FRAMES_AT_ONCE):
+            here = some[:, None], y, x
+            source, lost = sources[here], taken[here]
+            share = (weights[here] * (source - lost)) @ flat.T
+            change = np.einsum("nab,nb->na", covariances[some], share)
+            remaining[here] = source - factors[some, None] * (lost + change @ flat)
     return remaining

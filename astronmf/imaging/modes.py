@@ -14,16 +14,10 @@ from astronmf.components import Components
 from astronmf.imaging.building import DEFAULT_COMPONENTS, DEFAULT_TOLERANCE, Library
 from astronmf.imaging.combination import METHODS
 from astronmf.imaging.frames import Frames, check_same_grid
+from astronmf.imaging.own_bases import OwnBases, learn_own_bases
 from astronmf.imaging.rotation import allowed_references, check_rotation
 from astronmf.imaging.scaling import DEFAULT
-from astronmf.imaging.self_reference import (
-    OwnBases,
-    SelfReference,
-    learn_own_bases,
-    mean_weights,
-    own_hats,
-    shared_hats,
-)
+from astronmf.imaging.self_reference import SelfReference, mean_weights, own_hats, shared_hats
 from astronmf.imaging.target import Bases, Choice, Target, model_target
 from astronmf.imaging.zones import middle_radius, pixels_of
 

@@ -15,25 +15,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from astronmf._typing import BoolArray, FloatArray, IntArray
 from astronmf.components import Components
-from astronmf.core.problem import Problem
-from astronmf.core.projection import project
-from astronmf.estimator import NMF
 from astronmf.imaging.building import Library
-from astronmf.imaging.zones import OUTSIDE, pixels_of
+from astronmf.imaging.own_bases import OwnBases
+from astronmf.imaging.zones import pixels_of
 
 __all__ = [
-    "OwnBases",
     "SelfReference",
     "component_change",
     "frame_weights",
     "hat_matrix",
-    "learn_own_bases",
     "mean_weights",
     "own_hats",
     "shared_hats",
@@ -44,25 +39,6 @@ LARGEST_BLOCK = 4_000_000
 
 # Of the trace of a pixel's normal equations: what keeps those solvable that too few frames see.
 SMALLEST_PIVOT = 1e-12
-
-
-@dataclass(frozen=True)
-class OwnBases:
-    """Components for each group of frames that share their references.
-
-    Attributes
-    ----------
-    group : (n,) array of int
-        Of each science frame.
-    data : (groups, k, p) array
-        Over the region's pixels, row by row.
-    coefficients : (groups, m, k) array
-        Of the library's m frames; 0 for those that are not the group's references.
-    """
-
-    group: IntArray
-    data: FloatArray
-    coefficients: FloatArray
 
 
 @dataclass(frozen=True)
@@ -291,58 +267,3 @@ def own_hats(own: OwnBases, coefficients: FloatArray, library: Library, zones: I
 def _by_zone(coefficients: FloatArray, zones: IntArray) -> list[FloatArray]:
     """Return the coefficients, components last, of each zone."""
     return np.split(coefficients, int(zones.max()) + 1, axis=-1)
-
-
-def learn_own_bases(
-    n_components: int, library: Library, zones: IntArray, allowed: list[BoolArray], tol: float, progress: Any
-) -> OwnBases:
-    """Learn components for every group of frames that has the same references.
-
-    Nothing but those references takes part, not even in a start: what is in the frames of a group does not change its
-    components. They are the exact solution for the coefficients that were learnt.
-
-    Parameters
-    ----------
-    n_components
-        Of all zones together.
-    library
-    zones
-    allowed : list of (n, m) bool arrays
-        Which of the library's frames may model each science frame, in each zone.
-    tol
-    progress
-    """
-    keys, group = np.unique(np.concatenate(allowed, axis=1), axis=0, return_inverse=True)
-    region = zones != OUTSIDE
-    data = np.empty((len(keys), n_components, int(region.sum())), dtype=_kind(library))
-    coefficients = np.zeros((len(keys), len(library.frames), n_components))
-    per_zone = n_components // len(allowed)
-    for z, pixels in enumerate(pixels_of(zones)):
-        columns = slice(z * per_zone, (z + 1) * per_zone)
-        here = pixels[region]
-        data[:, columns] = 0.0
-        for g, key in enumerate(keys):
-            rows = np.flatnonzero(np.split(key, len(allowed))[z])
-            learnt, basis = _learn(library.values(pixels, rows), per_zone, tol)
-            data[g, columns, here] = basis.T  # an index before a slice puts the pixels first
-            coefficients[g, rows, columns] = learnt
-            progress(z * len(keys) + g + 1, len(allowed) * len(keys), "references of each frame")
-    return OwnBases(group.ravel(), data, coefficients)
-
-
-def _kind(library: Library) -> np.dtype[Any]:
-    return np.dtype(np.float32 if library.frames.data.dtype == np.float32 else np.float64)
-
-
-def _learn(
-    values: tuple[FloatArray, FloatArray | None, BoolArray], n_components: int, tol: float
-) -> tuple[FloatArray, FloatArray]:
-    """Return coefficients and components of some frames; NaN where nothing is seen."""
-    data, weights, mask = values
-    if mask.all():
-        return np.zeros((len(data), n_components)), np.full((n_components, data.shape[1]), np.nan)
-    learnt = np.nan_to_num(NMF(n_components, tol=tol).fit(data, weights, mask).coefficients_).astype(np.float64)
-    problem = Problem.from_arrays(data, weights, mask, np.float64, warn=False)
-    found = project(problem.flipped(), learnt.T)
-    exact = np.where(problem.supported, np.nan_to_num(found.coefficients.T), np.nan)
-    return learnt, exact

@@ -14,8 +14,8 @@ from astronmf.core.projection import project
 from astronmf.core.results import Projection
 from astronmf.core.uncertainty import model_variance
 from astronmf.imaging.frames import Frames
+from astronmf.imaging.own_bases import OwnBases
 from astronmf.imaging.scaling import ScaleFactor, scale_factors
-from astronmf.imaging.self_reference import OwnBases
 from astronmf.imaging.zones import OUTSIDE, pixels_of
 
 __all__ = ["Bases", "Choice", "Target", "model_target", "residual_variances"]

@@ -55,6 +55,7 @@ __all__ = [
     "read_angles",
     "read_mask",
     "read_numbers",
+    "read_psf",
     "sha256",
     "table_hdu",
     "to_ascii",
@@ -228,6 +229,22 @@ def read_mask(path: Any) -> BoolArray:
         if hdu.data is not None and not hdu.data.dtype.names:
             return np.asarray(np.nan_to_num(np.asarray(hdu.data)) != 0)
     msg = f"{path}: holds no image to use as a mask"
+    raise FormatError(msg)
+
+
+def read_psf(path: Any) -> Any:
+    """Return the first image of a FITS file, (y, x), or stack of images, (n, y, x), for `PSF.of`.
+
+    Returns
+    -------
+    array or Quantity
+        float32 or float64; with the unit that ``BUNIT`` names, where it does.
+    """
+    for hdu in open_fits(path):
+        if hdu.data is not None and not hdu.data.dtype.names and hdu.data.ndim in (2, 3):
+            values, unit = number_array(hdu.data), unit_of(hdu.header, path)
+            return values if unit is None else u.Quantity(values, unit)
+    msg = f"{path}: holds no image of a star, or stack of images, to use as a PSF"
     raise FormatError(msg)
 
 

@@ -14,8 +14,9 @@ from astronmf.components import Components
 from astronmf.exceptions import FormatError
 from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import Geometry
+from astronmf.imaging.own_bases import OwnBases
 from astronmf.imaging.reduction import Reduction
-from astronmf.imaging.self_reference import OwnBases, SelfReference
+from astronmf.imaging.self_reference import SelfReference
 from astronmf.imaging.target import Choice
 from astronmf.io.components import component_hdus, components_from
 from astronmf.io.files import (
@@ -32,7 +33,7 @@ from astronmf.io.files import (
 )
 from astronmf.io.frames import frame_columns, geometry_to_header
 
-__all__ = ["read_reduction", "write_cube", "write_reduction"]
+__all__ = ["describe_sky", "read_reduction", "write_cube", "write_reduction"]
 
 # What a pixel of the science frames did: bits of the extension STATUS.
 EXTENSIONS = ("COMBINED", "COMBINED_ERR", "COVERAGE", "RESIDUALS", "MODELS", "STATUS", "COEFFICIENTS", "META")
@@ -58,7 +59,7 @@ def write_reduction(reduction: Reduction, path: Any, *, overwrite: bool = False)
         hdus.append(fits.ImageHDU(values, name=name))
         if reduction.unit is not None and name not in ("COVERAGE", "STATUS", "ZONES"):
             hdus[-1].header["BUNIT"] = unit_text(reduction.unit)
-    _describe_sky(reduction, hdus[1].header, hdus[2].header, hdus[3].header)
+    describe_sky(reduction, hdus[1].header, hdus[2].header, hdus[3].header)
     geometry_to_header(next(h for h in hdus if h.name == "RESIDUALS").header, science.geometry)
     hdus += [fits.BinTableHDU(_coefficient_table(reduction), name="COEFFICIENTS"), *_self_reference_hdus(reduction)]
     hdus += [*component_hdus(reduction.components), json_hdu(reduction.meta, "META"), _input_table(reduction)]
@@ -70,7 +71,7 @@ def write_cube(reduction: Reduction, path: Any, *, overwrite: bool = False, prog
     hdu = fits.PrimaryHDU(reduction.over_components(progress))
     if reduction.unit is not None:
         hdu.header["BUNIT"] = unit_text(reduction.unit)
-    _describe_sky(reduction, hdu.header)
+    describe_sky(reduction, hdu.header)
     sizes = [len(stage) for stage in reduction.components.stages]
     hdu.header["SIZES"] = (" ".join(map(str, sizes)), "number of components of each plane")
     write_fits([hdu], path, overwrite=overwrite)
@@ -97,7 +98,7 @@ def _primary(reduction: Reduction) -> fits.PrimaryHDU:
     return hdu
 
 
-def _describe_sky(reduction: Reduction, *headers: fits.Header) -> None:
+def describe_sky(reduction: Reduction, *headers: fits.Header) -> None:
     """Write north-up coordinates to the headers of the combined images."""
     wcs = reduction.wcs()
     for header in headers:

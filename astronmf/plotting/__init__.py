@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from astronmf.plotting.components import plot_components
 from astronmf.plotting.contrast import plot_completeness, plot_contrast
+from astronmf.plotting.detection import plot_companion, plot_detections
 from astronmf.plotting.dispatch import plot_any
 from astronmf.plotting.frames import plot_frames
 from astronmf.plotting.history import plot_history
@@ -12,9 +13,11 @@ from astronmf.plotting.reduction import plot_reduction
 
 __all__ = [
     "plot_any",
+    "plot_companion",
     "plot_completeness",
     "plot_components",
     "plot_contrast",
+    "plot_detections",
     "plot_frames",
     "plot_history",
     "plot_image",

@@ -29,7 +29,7 @@ from astronmf.plotting.words import counted, heading
 if TYPE_CHECKING:
     from astronmf.imaging.reduction import Reduction
 
-__all__ = ["plot_reduction"]
+__all__ = ["before_subtraction", "decorate", "draw_flux", "imputed_share", "plot_reduction", "significance"]
 
 LEAST_SNR, MOST_SNR = 5.0, 15.0  # of the limits of the colour scale
 
@@ -55,12 +55,12 @@ def plot_reduction(reduction: Reduction) -> Figure:
     box = field_of_view(np.isfinite(reduction.combined))
     figure = new_figure(16.0, 3.9 * aspect(box) + 1.0)
     panels = figure.subplots(1, 3)
-    _draw_flux(panels[0], before_subtraction(reduction), coordinates, reduction, box)
-    _draw_flux(panels[1], reduction.combined, coordinates, reduction, box)
+    draw_flux(panels[0], before_subtraction(reduction), coordinates, reduction, box)
+    draw_flux(panels[1], reduction.combined, coordinates, reduction, box)
     _draw_significance(panels[2], reduction, coordinates, box)
     imputed = imputed_share(reduction)
     for axes, title in zip(panels, ("Before subtraction", "After subtraction", "Signal to noise"), strict=True):
-        _decorate(axes, coordinates, reduction)
+        decorate(axes, coordinates, reduction)
         outline_region(axes, imputed, coordinates, "black" if axes is panels[2] else CONTOUR_COLOR)
         axes.set_title(title)
     if imputed.any():
@@ -96,7 +96,7 @@ def significance(reduction: Reduction) -> FloatArray:
     return np.asarray(np.divide(reduction.combined, noise, out=np.full(noise.shape, np.nan), where=known))
 
 
-def _draw_flux(
+def draw_flux(
     axes: Axes,
     image: FloatArray,
     coordinates: Coordinates,
@@ -119,7 +119,7 @@ def _draw_significance(
     add_color_bar(axes, drawn, norm, "S/N of a pixel")
 
 
-def _decorate(axes: Axes, coordinates: Coordinates, reduction: Reduction) -> None:
+def decorate(axes: Axes, coordinates: Coordinates, reduction: Reduction) -> None:
     """Mark the star, a length and the directions, as far as they are known."""
     mark_star(axes, coordinates.position(*reduction.center))
     if coordinates.pixel_scale is not None:

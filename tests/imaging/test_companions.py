@@ -34,7 +34,10 @@ def pulls():
         place = (7.0 + trial % 5, 137.5 * trial % 360)
         frames = with_companions(observed(seed=trial).science_frames(), (*place, FLUX))
         one = fit_companion(
-            reduce(frames, components=basis, inner_radius=2, outer_radius=15, scale="none"), POINT, *place, max_reductions=0
+            reduce(frames, components=basis, inner_radius=2, outer_radius=15, scale="none"),
+            POINT,
+            *place,
+            max_reductions=0,
         )
         found.append([(one.flux - FLUX) / one.flux_error, *offset(one, *place) / one.position_error])
     return np.array(found)

@@ -357,20 +357,29 @@ def basis_of(reduction, i):
 @pytest.mark.parametrize("frame", [0, 7, 15])
 @pytest.mark.parametrize("spoil", ["planet", 0.0, -50.0, 1e30, "mask"])
 @pytest.mark.filterwarnings("ignore:.* science frames have no pixel to fit:astronmf.exceptions.MissingDataWarning")
-def test_neither_a_frame_nor_those_too_near_to_it_change_its_components(own_reduction, frame, spoil):
-    near = ~allowed_references(TURNING.frames(), 9.0, 0.5, FWHM, 3)[frame]
-    assert near[frame]
-    assert 2 <= near.sum() < 8
+def test_what_is_in_a_frame_does_not_change_its_components(own_reduction, frame, spoil):
     data, mask = TURNING.data.copy(), np.zeros(TURNING.data.shape, bool)
     if spoil == "planet":
-        data[near] += 300 * planet_in(TURNING.frames())[near]
+        data[frame] += 300 * planet_in(TURNING.frames())[frame]
     elif spoil == "mask":
-        data[near], mask[near] = np.nan, True
+        data[frame], mask[frame] = np.nan, True
     else:
-        data[near] = spoil
+        data[frame] = spoil
     after = reduce(TURNING.frames(data=data, mask=mask), n_components=3, **OWN)
     for found, expected in zip(basis_of(after, frame), basis_of(own_reduction, frame), strict=True):
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("frame", [0, 7, 15])
+def test_a_planet_in_the_frames_too_near_to_it_hardly_moves_a_frame_s_model(own_reduction, frame):
+    near = ~allowed_references(TURNING.frames(), 9.0, 0.5, FWHM, 3)[frame]
+    assert 2 <= near.sum() < 8
+    near[frame] = False
+    data = TURNING.data.copy()
+    data[near] += 300 * planet_in(TURNING.frames())[near]
+    after = reduce(TURNING.frames(data=data), n_components=3, **OWN)
+    moved = (after.models[frame] - own_reduction.models[frame]) / TURNING.sigma[frame]
+    assert np.nanstd(moved) < 0.3  # only through the start of the build, at a neighbour that may have seen them
 
 
 def test_references_change_the_components(own_reduction):
@@ -394,14 +403,14 @@ def test_coefficients_and_hats_are_0_for_all_but_the_references(own_reduction):
 def test_components_are_those_of_the_references_alone(own_reduction):
     region = own_reduction.choice.region
     allowed = allowed_references(TURNING.frames(), 9.0, 0.5, FWHM, 3)
-    for i in (0, 9):
+    for i in (0, 9):  # the first starts from nothing, the other from a neighbour
         data, weights = TURNING.data[allowed[i]][:, region], TURNING.sigma[allowed[i]][:, region] ** -2.0
         fit = NMF(3, tol=1e-4).fit(data, weights)
         components, coefficients = basis_of(own_reduction, i)
-        np.testing.assert_array_equal(coefficients[allowed[i]], fit.coefficients_)
-        np.testing.assert_allclose(components, fit.components_, atol=0.02 * fit.components_.max())
         model = coefficients[allowed[i]] @ components
-        assert np.sum(weights * (data - model) ** 2) <= fit.chi2_ * (1 + 1e-9)
+        assert np.sum(weights * (data - model) ** 2) <= fit.chi2_ * (1 + 1e-3)
+        if i == 0:
+            np.testing.assert_array_equal(coefficients[allowed[i]], fit.coefficients_)
 
 
 def test_frames_that_share_their_references_share_their_components():

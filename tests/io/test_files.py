@@ -1,5 +1,6 @@
 import tempfile
 
+import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -16,6 +17,7 @@ from astronmf.io.files import (
     open_fits,
     read_angles,
     read_mask,
+    read_psf,
     sha256,
     to_ascii,
     write_atomically,
@@ -385,3 +387,35 @@ def test_a_truncated_observation_is_told_in_a_line_that_names_it(tmp_path, share
     with pytest.raises(FormatError) as error:
         Frames.read(path)
     assert_one_line_with(error, path)
+
+
+@pytest.mark.parametrize("shape", [(7, 9), (3, 7, 9)])
+@pytest.mark.parametrize("kind", [">f4", ">f8", ">i2"])
+def test_a_psf_is_the_first_image_or_stack_of_images(tmp_path, shape, kind):
+    values = np.arange(np.prod(shape)).reshape(shape).astype(kind)
+    table = fits.BinTableHDU.from_columns([fits.Column("A", "E", array=[1.0])])
+    later = fits.ImageHDU(np.ones((5, 5)))
+    fits.HDUList([fits.PrimaryHDU(), table, fits.ImageHDU(values), later]).writeto(tmp_path / "psf.fits")
+    found = read_psf(tmp_path / "psf.fits")
+    np.testing.assert_array_equal(found, values)
+    assert found.dtype == (np.float32 if kind == ">f4" else np.float64)
+    assert found.dtype.isnative
+
+
+def test_a_psf_has_the_unit_of_its_header(tmp_path):
+    hdu = fits.PrimaryHDU(np.ones((5, 5)))
+    hdu.header["BUNIT"] = "ELECTRONS/S"
+    hdu.writeto(tmp_path / "psf.fits")
+    found = read_psf(tmp_path / "psf.fits")
+    assert found.unit == u.electron / u.s
+    hdu.header["BUNIT"] = "bananas"
+    hdu.writeto(tmp_path / "wrong.fits")
+    with pytest.raises(FormatError, match=r"wrong\.fits: BUNIT must be a unit"):
+        read_psf(tmp_path / "wrong.fits")
+
+
+@pytest.mark.parametrize("values", [None, np.ones(5), np.ones((2, 3, 4, 5))], ids=["none", "row", "four"])
+def test_what_holds_no_image_is_no_psf(tmp_path, values):
+    fits.PrimaryHDU(values).writeto(tmp_path / "psf.fits")
+    with pytest.raises(FormatError, match=r"psf\.fits: holds no image of a star"):
+        read_psf(tmp_path / "psf.fits")

@@ -15,8 +15,9 @@ from astronmf._validation import check_number
 from astronmf.imaging.detection.signal_to_noise import ApertureSNR
 from astronmf.imaging.geometry import polar
 
-__all__ = ["Source", "position_error", "source_table"]
+__all__ = ["Source", "position_error", "source_table", "with_error"]
 
+SMALLEST_PLAIN, LARGEST_PLAIN = -3, 5  # powers of ten that are written out
 FORMAT = ".6g"  # of numbers on the screen; files have them to the last digit
 
 
@@ -101,3 +102,14 @@ def source_table(
 
 def _in(unit: u.UnitBase | None, values: FloatArray) -> Any:
     return values if unit is None else values * unit
+
+
+def with_error(value: float, error: float) -> str:
+    """Return a value and its error in words, to two digits of the error; the value alone where that is not known."""
+    if not (np.isfinite(error) and error > 0):
+        return f"{value:.4g}"
+    exponent = int(np.floor(np.log10(max(abs(value), error))))
+    power = 0 if SMALLEST_PLAIN <= exponent <= LARGEST_PLAIN else exponent
+    digits = max(0, 1 - int(np.floor(np.log10(error))) + power)
+    both = f"{value / 10.0**power:.{digits}f} ± {error / 10.0**power:.{digits}f}"
+    return both if power == 0 else f"({both})e{power}"

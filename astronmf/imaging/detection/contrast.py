@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ def contrast_curve(
     sigma: float = 5.0,
     separations: Any = None,
     method: str = "matched",
+    n_components: Sequence[int] | None = None,
     n_position_angles: int = 4,
     flux: Any = None,
     companions: Any = "find",
@@ -67,6 +69,8 @@ def contrast_curve(
         does to it (see `matched_filter`); n₂ is one less than the places one FWHM apart at a separation, as
         `find_companions` judges. "aperture": sums in apertures of one FWHM in diameter on the combined image; n₂ is the
         number of those at a separation, as in VIP.
+    n_components : sequence of int, optional
+        Numbers of components that the matched filter is averaged over, see `matched_filter`; `warm` must be `False`.
     n_position_angles : int
         At which companions are put in, one after the other.
     flux : float, (m,) array or Quantity, optional
@@ -119,7 +123,7 @@ def contrast_curve(
     check_number("sigma", sigma, np.nextafter(0, 1), LARGEST_SIGMA)
     check_integer("n_position_angles", n_position_angles, 1)
     point = PSF.of(psf)
-    how = photometry(method, point, smearing, smooth=smooth)
+    how = photometry(method, point, smearing, smooth=smooth, n_components=n_components)
     star, origin = star_flux_of(star_flux, point, reduction)
     base = Baseline.of(reduction, point, companions=companions, exclude=exclude, smearing=smearing, progress=progress)
     image = without(how.image(base.reduction), base.excluded)

@@ -11,6 +11,7 @@ has to be put at every place: see `astronmf.imaging.detection.point_response`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -19,7 +20,7 @@ import numpy as np
 from scipy import ndimage
 
 from astronmf._typing import BoolArray, FloatArray
-from astronmf._validation import as_real_array, check_shape
+from astronmf._validation import as_real_array, check_shape, fail
 from astronmf.imaging.detection.point_response import PointResponse
 from astronmf.imaging.detection.signal_to_noise import RingStatistics, ring_statistics
 from astronmf.imaging.geometry import center_pixel
@@ -111,7 +112,14 @@ class MatchedFilter:
         return self.statistics().significance
 
 
-def matched_filter(reduction: Reduction, psf: Any, *, residuals: Any = None, smearing: Any = None) -> MatchedFilter:
+def matched_filter(
+    reduction: Reduction,
+    psf: Any,
+    *,
+    n_components: Sequence[int] | None = None,
+    residuals: Any = None,
+    smearing: Any = None,
+) -> MatchedFilter:
     """Return, for each place of the sky, the flux of a point source there and what it is known by.
 
     Parameters
@@ -120,8 +128,11 @@ def matched_filter(reduction: Reduction, psf: Any, *, residuals: Any = None, sme
         Of any mode. Scale factors and missing values are taken into account.
     psf : PSF, or anything that `PSF.of` takes
         Of the star, in the detector's orientation. Only its shape matters.
+    n_components : sequence of int, optional
+        Numbers of components (in each zone) to average the map of fluxes over, all of the same build. What one number
+        leaves is not quite what another does, so that the mean is quieter; a source is the same in all.
     residuals : (n, y, x) array, optional
-        Instead of those of the reduction: less the traces of known sources.
+        Instead of those of the reduction: less the traces of known sources. Not with `n_components`.
     smearing : float, (n,) array or "angles", optional
         Rotation within each exposure, degrees; see `inject`.
 
@@ -129,8 +140,17 @@ def matched_filter(reduction: Reduction, psf: Any, *, residuals: Any = None, sme
     -------
     MatchedFilter
     """
-    response = PointResponse.of(reduction, PSF.of(psf), smearing)
-    return filtered(response, reduction.residuals if residuals is None else residuals)
+    point = PSF.of(psf)
+    if n_components is None:
+        response = PointResponse.of(reduction, point, smearing)
+        return filtered(response, reduction.residuals if residuals is None else residuals)
+    if residuals is not None:
+        raise fail("residuals", "left out with 'n_components': every number has its own", "an array")
+    if len(n_components) == 0:
+        raise fail("n_components", "at least one number", "none")
+    maps = [matched_filter(reduction.at(k), point, smearing=smearing) for k in n_components]
+    flux, information = (np.mean([getattr(one, name) for one in maps], axis=0) for name in ("flux", "information"))
+    return MatchedFilter(flux, information, point.fwhm)
 
 
 def filtered(response: PointResponse, residuals: Any) -> MatchedFilter:

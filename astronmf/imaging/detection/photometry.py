@@ -5,6 +5,7 @@ Both ways give total fluxes: the sum over the stamp of the PSF.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -163,19 +164,22 @@ class MatchedPhotometry:
     psf : PSF
     smearing
         As for `inject`.
+    n_components : sequence of int or None
+        As for `matched_filter`.
     """
 
     psf: PSF
     smearing: Any = None
+    n_components: Sequence[int] | None = None
 
     @property
     def about(self) -> dict[str, Any]:
-        """What a reader of the result must know: nothing more."""
-        return {}
+        """What a reader of the result must know."""
+        return {} if self.n_components is None else {"averaged_over_components": [int(k) for k in self.n_components]}
 
     def image(self, reduction: Reduction) -> FloatArray:
         """Return the matched filter's map of fluxes."""
-        return matched_filter(reduction, self.psf, smearing=self.smearing).flux
+        return matched_filter(reduction, self.psf, n_components=self.n_components, smearing=self.smearing).flux
 
     def fluxes(self, image: FloatArray, x: FloatArray, y: FloatArray) -> FloatArray:
         """Return the total fluxes of sources at (x, y), (m,); NaN where the map has none."""
@@ -199,11 +203,15 @@ class MatchedPhotometry:
         return RingNoise(np.where(count >= 2, noise, np.nan), count)
 
 
-def photometry(method: str, psf: PSF, smearing: Any = None, *, smooth: bool = True) -> Photometry:
+def photometry(
+    method: str, psf: PSF, smearing: Any = None, *, smooth: bool = True, n_components: Sequence[int] | None = None
+) -> Photometry:
     """Return the way of measuring that has a name, "matched" or "aperture"."""
-    if check_choice("method", method, METHODS) == "aperture":
-        return AperturePhotometry(psf, smooth)
-    return MatchedPhotometry(psf, smearing)
+    if check_choice("method", method, METHODS) == "matched":
+        return MatchedPhotometry(psf, smearing, n_components)
+    if n_components is not None:
+        raise fail("n_components", "left out with method='aperture'", n_components)
+    return AperturePhotometry(psf, smooth)
 
 
 def known_separations(how: Photometry, image: FloatArray, separations: FloatArray | None = None) -> FloatArray:
@@ -233,13 +241,17 @@ def _known_or_fail(how: Photometry, image: FloatArray, separations: FloatArray) 
     known = far & np.isfinite(how.noise(image, np.where(far, separations, how.psf.fwhm)).noise)
     if known.all():
         return separations
-    steps = np.arange(how.psf.fwhm, np.hypot(*image.shape) / 2, RANGE_STEP)
-    found = steps[np.isfinite(how.noise(image, steps).noise)]
-    where = (
-        f"in [{found[0]:.4g}, {found[-1]:.4g}] pixels" if found.size else "where the noise is known, which is nowhere"
-    )
     why = f"one FWHM ({how.psf.fwhm:.3g} pixels) or more from the star, and inside what was reduced and not excluded"
-    raise fail("separations", f"{where}: {why}", f"{separations[~known][0]:.4g} pixels")
+    raise fail("separations", f"{_ranges(how, image)}: {why}", f"{separations[~known][0]:.4g} pixels")
+
+
+def _ranges(how: Photometry, image: FloatArray) -> str:
+    """Return, in words, the separations at which the noise is known."""
+    steps = np.arange(how.psf.fwhm, np.hypot(*image.shape) / 2, RANGE_STEP)
+    known = np.isfinite(how.noise(image, steps).noise)
+    ends = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]]).astype(int))).reshape(-1, 2)
+    parts = [f"[{steps[first]:.4g}, {steps[stop - 1]:.4g}]" for first, stop in ends]
+    return f"in {' or '.join(parts)} pixels" if parts else "where the noise is known, which is nowhere"
 
 
 def without(image: FloatArray, excluded: BoolArray) -> FloatArray:

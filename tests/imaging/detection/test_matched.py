@@ -30,7 +30,8 @@ def of_noise(basis):
     found = []
     for seed in range(TRIALS):
         frames = observed(seed=seed).science_frames()
-        found.append(matched_filter(reduce(frames, components=basis, inner_radius=2, outer_radius=15, scale="none"), POINT))
+        reduction = reduce(frames, components=basis, inner_radius=2, outer_radius=15, scale="none")
+        found.append(matched_filter(reduction, POINT))
     return found
 
 

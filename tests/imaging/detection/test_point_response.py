@@ -98,6 +98,27 @@ def test_all_places_at_once_are_told_what_each_is_alone(case, smearing):
     assert np.std(found[chosen] / information) < 0.05
 
 
+EXACT = (
+    "rdi, imputed",
+    "adi, errors",
+    "adi, unequal errors",
+    "adi, zones",
+    "adi, imputed",
+    "adi, own components",
+    "ardi",
+)
+
+
+@pytest.mark.parametrize("case", EXACT)
+def test_the_adjoint_of_the_forward_model_is_exact(case):
+    reduction = CASES[case][0]()
+    response = PointResponse.of(reduction, POINT)
+    sources = np.random.default_rng(1).normal(size=reduction.science.shape)
+    weighted = response.weights * np.nan_to_num(reduction.residuals)
+    expected = np.sum(np.nan_to_num(reduction.remaining(sources)) * weighted)
+    assert np.sum(sources * response._adjoint(reduction.residuals)) == pytest.approx(expected, rel=1e-6)
+
+
 def test_where_nothing_is_turned_nothing_is_interpolated(observation, components):
     reduction = reduce(observation.science_frames(angles=np.zeros(4)), components=components, scale="none")
     response = PointResponse.of(reduction, POINT)

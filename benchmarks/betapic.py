@@ -140,8 +140,8 @@ def main() -> None:
     print(f"position angle {planet.position_angle:.2f} ± {turn_error:.2f} degrees")
     aperture, peak = truth(data, search.filter.fwhm)
     print(f"flux / truth: {planet.aperture_flux / aperture:.3f} (aperture), {planet.peak / peak:.3f} (peak), ", end="")
-    print(f"error {planet.flux_error / planet.flux:.3f}; by the forward model alone {planet.forward_flux:.0f}, ", end="")
-    print(f"in the end {planet.flux:.0f} counts in all")
+    print(f"error {planet.flux_error / planet.flux:.3f}; counts in all: {planet.flux:.0f}, ", end="")
+    print(f"by the forward model alone {planet.forward_flux:.0f}")
     print(f"left after {planet.n_reductions} reductions without it: {planet.flux_left / planet.flux:.4f} of it")
 
 

@@ -75,7 +75,7 @@ def compare(data: BetaPic, n_components: int) -> Agreement:
         )
         kept, noise, _, rings, *_ = vip.throughput(**given, noise_sep=None)
         signal = vip.snrmap(image, FWHM, nproc=1, verbose=False)
-        reduction = reduce(frames, mode="adi", combine="mean", **options)
+        reduction = reduce(frames, mode="adi", **options)
     near = rings <= FARTHEST
     ours = our_throughput(reduction, psf, rings[near], INJECTED * noise[near])
     return Agreement(

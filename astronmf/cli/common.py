@@ -49,7 +49,13 @@ Output = Annotated[Path, typer.Option("-o", "--output", help="File to write.", s
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 NumberOfComponents = Annotated[
     int | None,
-    typer.Option("-k", "--n-components", min=1, help="Number of components.", show_default="10, or the references"),
+    typer.Option(
+        "-k",
+        "--n-components",
+        min=1,
+        help="Number of components.",
+        show_default="10; adi: frames / 4",
+    ),
 ]
 Center = Annotated[
     tuple[float, float] | None,
@@ -77,6 +83,15 @@ Outer = Annotated[float | None, typer.Option("--outer", min=0, help="Outer radiu
 Mask = Annotated[Path | None, typer.Option("--mask", help="FITS image, 1 = excluded, in the detector's orientation.")]
 Tolerance = Annotated[float, typer.Option("--tol", min=0, help="Relative change of χ² at which a stage ends.")]
 Iterations = Annotated[int, typer.Option("--max-iter", min=1, help="Most iterations a stage.")]
+PsfSize = Annotated[
+    int | None,
+    typer.Option(
+        "--psf-size",
+        min=3,
+        help="Use the PSF's middle N x N pixels, odd: two FWHM where its wings may not be the companion's.",
+        show_default="all",
+    ),
+]
 Plot = Annotated[Path | None, typer.Option("--plot", help="Figure to write (PNG, PDF, SVG).")]
 
 
@@ -182,6 +197,15 @@ def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
             bar.update(tasks[what], completed=done, total=total)
 
         yield advance
+
+
+def psf_of(image: Any, fwhm: float | None, size: int | None) -> tuple[Any, float]:
+    """Return the PSF, cut to its middle pixels if a size is given, and which share of the whole flux it then has."""
+    from astronmf.imaging import PSF
+
+    whole = PSF.of(image, fwhm)
+    core = whole if size is None else whole.cut(size)
+    return core, core.flux / whole.flux
 
 
 def command_line() -> str:

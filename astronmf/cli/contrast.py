@@ -30,13 +30,14 @@ def run(
         float | None,
         typer.Option(
             "--star-flux",
-            help="Total flux of the star, in the unit and for the exposure of the science frames.",
+            help="Total flux of the star over the whole PSF, in the unit and for the exposure of the science frames.",
             show_default="the PSF's, if its unit is the science frames'",
         ),
     ] = None,
     fwhm: Annotated[
         float | None, typer.Option("--fwhm", help="Of the PSF, pixels.", show_default="from a fit to the PSF")
     ] = None,
+    psf_size: common.PsfSize = None,
     sigma: Annotated[float, typer.Option("--sigma", help="Threshold, in Gaussian sigma.")] = 5.0,
     method: Annotated[str, typer.Option("--method", help="matched: matched filter; aperture: as in VIP.")] = "matched",
     position_angles: Annotated[
@@ -66,6 +67,7 @@ def run(
     astronmf contrast out.fits --psf psf.fits -o curve.ecsv
     """
     from astronmf.imaging.detection import completeness_map, contrast_curve
+    from astronmf.io.files import read_psf
     from astronmf.io.tables import check_table_name, write_table
 
     began = perf_counter()
@@ -77,19 +79,22 @@ def run(
     common.check_outputs(output, completeness, overwrite=overwrite, figures=(plot, completeness_plot), inputs=read)
     if completeness_plot is not None and completeness is None:
         raise fail("completeness_plot", "left out without '--completeness'", completeness_plot)
-    content, shared = _read(reduction, psf, fwhm, exclude, smearing)
+    star, share = common.psf_of(read_psf(psf), fwhm, psf_size)
+    content, shared = _read(reduction, star, exclude, smearing)
+    star_flux = None if star_flux is None else share * star_flux
     shared |= {"star_flux": star_flux, "companions": _companions(companions, known)}
     inputs = common.provenance_of(reduction=reduction, psf=psf, exclude=exclude, companions=known)
     with common.progress_bar() as progress:
         how: dict[str, Any] = {"sigma": sigma, "method": method, "n_position_angles": position_angles}
+        about = {"command": common.command_line(), "files": inputs}
         curve = contrast_curve(content, **shared, **how, progress=progress)
+        curve.meta |= about
+        write_table(curve, output, overwrite=overwrite)  # at once: completeness takes longer
         counts = None
         if completeness is not None:
             counts = completeness_map(content, **shared, threshold=sigma, progress=progress)
-    for table, path in ((curve, output), (counts, completeness)):
-        if table is not None:
-            table.meta |= {"command": common.command_line(), "files": inputs}
-            write_table(table, path, overwrite=overwrite)
+            counts.meta |= about
+            write_table(counts, completeness, overwrite=overwrite)
     _draw(curve, counts, plot, completeness_plot, overwrite)
     rows = [*_rows(curve), *_share_rows(counts), ("time", f"{perf_counter() - began:.1f} s")]
     common.summary(f"astronmf contrast: {output}", rows)
@@ -109,14 +114,11 @@ def _companions(option: str, file: Path | None) -> Any:
     return "find" if option == "find" else None
 
 
-def _read(
-    reduction: Path, psf: Path, fwhm: float | None, exclude: Path | None, smearing: str | None
-) -> tuple[Any, dict[str, Any]]:
+def _read(reduction: Path, star: Any, exclude: Path | None, smearing: str | None) -> tuple[Any, dict[str, Any]]:
     """Return the reduction, and what else describes the measurement."""
-    from astronmf.imaging import PSF, Reduction
+    from astronmf.imaging import Reduction
 
     content = Reduction.read(reduction)
-    star = PSF.of(common.read_frames([psf], center=(0, 0)), fwhm)  # where a frame's centre is does not matter
     return content, {"psf": star, "exclude": common.read_mask(exclude), "smearing": common.smearing_of(smearing)}
 
 

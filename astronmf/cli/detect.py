@@ -33,7 +33,10 @@ def run(
     ] = "matched",
     star_flux: Annotated[
         float | None,
-        typer.Option("--star-flux", help="Total flux of the star, in the science frames' unit: adds contrasts."),
+        typer.Option(
+            "--star-flux",
+            help="Total flux of the star, over the whole PSF: adds contrasts.",
+        ),
     ] = None,
     max_companions: Annotated[
         int | None, typer.Option("--max-companions", min=1, help="Most companions.", show_default="10")
@@ -49,6 +52,7 @@ def run(
     fwhm: Annotated[
         float | None, typer.Option("--fwhm", help="Of the PSF, pixels.", show_default="from a fit to the PSF")
     ] = None,
+    psf_size: common.PsfSize = None,
     smearing: Annotated[
         str | None, typer.Option("--smearing", help="Rotation within an exposure: degrees, or 'angles'.")
     ] = None,
@@ -62,7 +66,7 @@ def run(
 
     astronmf detect out.fits --psf psf.fits -o detections.ecsv
     """
-    from astronmf.imaging import PSF, Reduction
+    from astronmf.imaging import Reduction
     from astronmf.io.files import read_psf
     from astronmf.io.tables import check_table_name
 
@@ -71,10 +75,11 @@ def run(
     if output is not None:
         check_table_name(output)
     common.check_outputs(output, significance, overwrite=overwrite, figures=(plot,), inputs=(reduction, psf))
+    star, share = common.psf_of(read_psf(psf), fwhm, psf_size)
+    star_flux = None if star_flux is None else share * star_flux
     options = {"star_flux": star_flux, "max_companions": max_companions, "fit": fit, "smearing": smearing}
     given = {name: value for name, value in options.items() if value is not None}
     content = Reduction.read(reduction)
-    star = PSF.of(read_psf(psf), fwhm)
     with common.progress_bar() as progress:
         if method == "aperture":
             table, sigma = _by_apertures(content, star, threshold, given)

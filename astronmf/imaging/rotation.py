@@ -35,7 +35,7 @@ def check_rotation(science: Frames, *, quiet: bool = False) -> FloatArray:
         If the angles look like radians, or do not run in one direction.
     """
     if science.angles is None:
-        found = "None; give them to Frames (angles=…), or use mode='rdi'"
+        found = "None; give them (angles=… to Frames, --angles or --angle-key on the command line), or use mode='rdi'"
         raise fail("angles", "known for every science frame in angular differential imaging", found)
     turned = np.unwrap(science.angles, period=360.0)
     span = float(np.ptp(turned))

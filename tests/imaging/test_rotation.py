@@ -27,7 +27,9 @@ def frames_at(angles):
 
 
 def test_without_angles_there_is_no_differential_imaging_by_angle():
-    with pytest.raises(ValueError, match=r"'angles' must be known .*, got None; give them to Frames \(angles=…\), or"):
+    with pytest.raises(
+        ValueError, match=r"'angles' must be known .*, got None; give them \(angles=… to Frames, --angles"
+    ):
         reduce(TURNING.frames(angles=None), mode="adi", **THREE)
 
 

@@ -151,7 +151,7 @@ def _sigma(tables: list[QTable]) -> str:
 def _draw_curve(axes: Axes, table: QTable, separation: FloatArray, color: str, name: str) -> None:
     """Draw a curve, and it without the correction for small samples if it has one."""
     axes.plot(separation, table["contrast"], color=color, linewidth=2.0, label=name)
-    if table.meta.get("student", True):
+    if table.meta.get("student", True) and np.isfinite(table["contrast_gaussian"]).any():
         label = f"{name}, Gaussian" if name else "Gaussian"
         axes.plot(separation, table["contrast_gaussian"], "--", color=color, linewidth=1.0, label=label)
 

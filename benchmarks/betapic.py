@@ -113,6 +113,22 @@ def table_of_numbers(data: BetaPic) -> list[str]:
     return [*lines, _line("median", np.median(rows, axis=0))]
 
 
+def by_principal_components(data: BetaPic) -> list[float]:
+    """Return the aperture S/N of the median image after subtracting k principal components, for each number."""
+    frames = data.frames()
+    distance = radius(frames.shape[1:], frames.geometry.center)
+    region = (distance >= INNER) & (distance <= OUTER)
+    centred = frames.data[:, region] - frames.data[:, region].mean(axis=0)
+    patterns = np.linalg.svd(centred, full_matrices=False)[2]
+    found = []
+    for k in NUMBERS:
+        residuals = np.full(frames.shape, np.nan)
+        residuals[:, region] = centred - (centred @ patterns[:k].T) @ patterns[:k]
+        turned = turn(residuals, frames.geometry)
+        found.append(near_planet(snr_map(combine(turned, np.ones_like(turned), "median").image, FWHM)))
+    return found
+
+
 def _line(name: str, row: Any) -> str:
     mean, median, planet, elsewhere, false = row
     return f"| {name} | {mean:.1f} | {median:.1f} | {planet:.1f} | {elsewhere:.1f} | {false:.0f} |"
@@ -135,6 +151,10 @@ def main() -> None:
     print("| k | aperture S/N | of the median image | matched filter | highest without planet | found there |")
     print("|---|---|---|---|---|---|")
     print("\n".join(table_of_numbers(data)), flush=True)
+    others = by_principal_components(data)
+    print(
+        f"\nprincipal components, median image: {min(others):.1f} to {max(others):.1f}, median {np.median(others):.1f}"
+    )
     result = reduce(data.frames(), mode="adi", inner_radius=INNER, outer_radius=OUTER)
     search: Search = find_companions(result, data.core)
     print(f"\ndefault: {len(result.components)} components, {len(search.companions)} companions")

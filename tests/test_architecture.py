@@ -16,7 +16,7 @@ import astronmf
 ROOT = Path(astronmf.__file__).parent
 
 LAYERS = [
-    {"exceptions", "_typing", "_validation"},
+    {"exceptions", "_typing", "_validation", "_lazy"},
     {"kernels"},
     {"core"},
     {"imaging", "spectra", "imputation", "components", "estimator", "_inputs", "_formats"},

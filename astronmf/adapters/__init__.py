@@ -5,8 +5,9 @@ Nothing of theirs is imported before it is needed. `docs/neighbours.md` shows ho
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from astronmf._lazy import lazily
 
 if TYPE_CHECKING:
     from astronmf.adapters.applefy import ApplefyReduction
@@ -32,28 +33,18 @@ __all__ = [
     "vip_dataset",
 ]
 
-_HOMES = {
-    "ApplefyReduction": "applefy",
-    "frames_from_klip": "pyklip",
-    "frames_from_vip": "vip",
-    "frames_from_vip_dataset": "vip",
-    "klip_arguments": "pyklip",
-    "klip_dataset": "pyklip",
-    "klip_library": "pyklip",
-    "references_from_klip": "pyklip",
-    "vip_algo": "vip",
-    "vip_dataset": "vip",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from its module: one neighbour's interface does not load what another's needs."""
-    if name not in _HOMES:
-        msg = f"module 'astronmf.adapters' has no attribute {name!r}"
-        raise AttributeError(msg)
-    return getattr(import_module(f"astronmf.adapters.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    """List the public names."""
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "ApplefyReduction": "adapters.applefy",
+        "frames_from_klip": "adapters.pyklip",
+        "frames_from_vip": "adapters.vip",
+        "frames_from_vip_dataset": "adapters.vip",
+        "klip_arguments": "adapters.pyklip",
+        "klip_dataset": "adapters.pyklip",
+        "klip_library": "adapters.pyklip",
+        "references_from_klip": "adapters.pyklip",
+        "vip_algo": "adapters.vip",
+        "vip_dataset": "adapters.vip",
+    },
+)

@@ -83,6 +83,16 @@ Outer = Annotated[float | None, typer.Option("--outer", min=0, help="Outer radiu
 Mask = Annotated[Path | None, typer.Option("--mask", help="FITS image, 1 = excluded, in the detector's orientation.")]
 Tolerance = Annotated[float, typer.Option("--tol", min=0, help="Relative change of χ² at which a stage ends.")]
 Iterations = Annotated[int, typer.Option("--max-iter", min=1, help="Most iterations a stage.")]
+ReductionFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A reduction, of 'astronmf reduce'.", show_default=False)
+]
+PsfFile = Annotated[
+    Path, typer.Option("--psf", help="FITS image of the star, unsaturated, off the coronagraph.", show_default=False)
+]
+PsfFwhm = Annotated[
+    float | None, typer.Option("--fwhm", help="Of the PSF, pixels.", show_default="from a fit to the PSF")
+]
+Smearing = Annotated[str | None, typer.Option("--smearing", help="Rotation within an exposure: degrees, or 'angles'.")]
 PsfSize = Annotated[
     int | None,
     typer.Option(
@@ -199,13 +209,22 @@ def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
         yield advance
 
 
-def psf_of(image: Any, fwhm: float | None, size: int | None) -> tuple[Any, float]:
-    """Return the PSF, cut to its middle pixels if a size is given, and which share of the whole flux it then has."""
+def read_star(psf: Path, fwhm: float | None, size: int | None, star_flux: float | None) -> tuple[Any, float | None]:
+    """Return the PSF, cut to its middle pixels if a size is given, and the star's flux within what is left of it."""
     from astronmf.imaging import PSF
+    from astronmf.io.files import read_psf
 
-    whole = PSF.of(image, fwhm)
+    whole = PSF.of(read_psf(psf), fwhm)
     core = whole if size is None else whole.cut(size)
-    return core, core.flux / whole.flux
+    return core, None if star_flux is None else star_flux * core.flux / whole.flux
+
+
+def estimator(tol: float | None, max_iter: int, seed: int) -> Any:
+    """Return an estimator whose number of components, and tolerance if none is given, are those of the mode."""
+    from astronmf import SequentialNMF
+
+    fit = SequentialNMF(max_iter=max_iter, random_state=seed)
+    return fit.set_params(n_components=None, tol=tol)
 
 
 def command_line() -> str:

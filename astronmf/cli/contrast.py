@@ -18,13 +18,8 @@ SHOWN = 5  # separations in the summary
 
 
 def run(
-    reduction: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A reduction, of 'astronmf reduce'.", show_default=False)
-    ],
-    psf: Annotated[
-        Path,
-        typer.Option("--psf", help="FITS image of the star, unsaturated, off the coronagraph.", show_default=False),
-    ],
+    reduction: common.ReductionFile,
+    psf: common.PsfFile,
     output: Annotated[Path, typer.Option("-o", "--output", help="ECSV table to write.", show_default=False)],
     star_flux: Annotated[
         float | None,
@@ -34,9 +29,7 @@ def run(
             show_default="the PSF's, if its unit is the science frames'",
         ),
     ] = None,
-    fwhm: Annotated[
-        float | None, typer.Option("--fwhm", help="Of the PSF, pixels.", show_default="from a fit to the PSF")
-    ] = None,
+    fwhm: common.PsfFwhm = None,
     psf_size: common.PsfSize = None,
     sigma: Annotated[float, typer.Option("--sigma", help="Threshold, in Gaussian sigma.")] = 5.0,
     method: Annotated[str, typer.Option("--method", help="matched: matched filter; aperture: as in VIP.")] = "matched",
@@ -50,9 +43,7 @@ def run(
         Path | None,
         typer.Option("--exclude", help="FITS image on the output's pixels, north up, 1 = no noise, such as a disk."),
     ] = None,
-    smearing: Annotated[
-        str | None, typer.Option("--smearing", help="Rotation within an exposure: degrees, or 'angles'.")
-    ] = None,
+    smearing: common.Smearing = None,
     completeness: Annotated[
         Path | None, typer.Option("--completeness", help="ECSV table to write: which share of companions is found.")
     ] = None,
@@ -67,7 +58,6 @@ def run(
     astronmf contrast out.fits --psf psf.fits -o curve.ecsv
     """
     from astronmf.imaging.detection import completeness_map, contrast_curve
-    from astronmf.io.files import read_psf
     from astronmf.io.tables import check_table_name, write_table
 
     began = perf_counter()
@@ -79,9 +69,8 @@ def run(
     common.check_outputs(output, completeness, overwrite=overwrite, figures=(plot, completeness_plot), inputs=read)
     if completeness_plot is not None and completeness is None:
         raise fail("completeness_plot", "left out without '--completeness'", completeness_plot)
-    star, share = common.psf_of(read_psf(psf), fwhm, psf_size)
+    star, star_flux = common.read_star(psf, fwhm, psf_size, star_flux)
     content, shared = _read(reduction, star, exclude, smearing)
-    star_flux = None if star_flux is None else share * star_flux
     shared |= {"star_flux": star_flux, "companions": _companions(companions, known)}
     inputs = common.provenance_of(reduction=reduction, psf=psf, exclude=exclude, companions=known)
     with common.progress_bar() as progress:

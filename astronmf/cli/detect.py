@@ -19,13 +19,8 @@ MOST_REDUCTIONS = 6
 
 
 def run(
-    reduction: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A reduction, of 'astronmf reduce'.", show_default=False)
-    ],
-    psf: Annotated[
-        Path,
-        typer.Option("--psf", help="FITS image of the star, unsaturated, off the coronagraph.", show_default=False),
-    ],
+    reduction: common.ReductionFile,
+    psf: common.PsfFile,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="ECSV table to write.")] = None,
     threshold: Annotated[float, typer.Option("--threshold", help="In Gaussian sigma, whatever the separation.")] = 5.0,
     method: Annotated[
@@ -49,13 +44,9 @@ def run(
             show_default="fit, where the file has what that takes",
         ),
     ] = None,
-    fwhm: Annotated[
-        float | None, typer.Option("--fwhm", help="Of the PSF, pixels.", show_default="from a fit to the PSF")
-    ] = None,
+    fwhm: common.PsfFwhm = None,
     psf_size: common.PsfSize = None,
-    smearing: Annotated[
-        str | None, typer.Option("--smearing", help="Rotation within an exposure: degrees, or 'angles'.")
-    ] = None,
+    smearing: common.Smearing = None,
     plot: common.Plot = None,
     significance: Annotated[
         Path | None, typer.Option("--map", help="FITS image of the significance to write, in sigma.")
@@ -67,7 +58,6 @@ def run(
     astronmf detect out.fits --psf psf.fits -o detections.ecsv
     """
     from astronmf.imaging import Reduction
-    from astronmf.io.files import read_psf
     from astronmf.io.tables import check_table_name
 
     began = perf_counter()
@@ -75,8 +65,7 @@ def run(
     if output is not None:
         check_table_name(output)
     common.check_outputs(output, significance, overwrite=overwrite, figures=(plot,), inputs=(reduction, psf))
-    star, share = common.psf_of(read_psf(psf), fwhm, psf_size)
-    star_flux = None if star_flux is None else share * star_flux
+    star, star_flux = common.read_star(psf, fwhm, psf_size, star_flux)
     options = {"star_flux": star_flux, "max_companions": max_companions, "fit": fit, "smearing": smearing}
     given = {name: value for name, value in options.items() if value is not None}
     content = Reduction.read(reduction)

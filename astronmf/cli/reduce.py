@@ -103,9 +103,8 @@ def run(
     if spectral_reduce.is_meant(asked):
         spectral_reduce.run(asked)
         return
-    from astronmf import Components, SequentialNMF
+    from astronmf import Components
     from astronmf.imaging import reduce
-    from astronmf.imaging.modes import default_components, default_tolerance
     from astronmf.imaging.scaling import as_scale
     from astronmf.io.files import read_angles
 
@@ -116,12 +115,6 @@ def run(
     given = None if angles is None else read_angles(angles)
     frames = common.read_frames(science, angles=given, angle_key=angle_key, **shared)
     others = common.read_frames(references, **shared) if references else None
-    fit = SequentialNMF(
-        default_components(mode, int((~frames.is_reference).sum())),
-        tol=default_tolerance(mode) if tol is None else tol,
-        max_iter=max_iter,
-        random_state=seed,
-    )
     with common.progress_bar() as progress:
         result = reduce(
             frames,
@@ -140,7 +133,7 @@ def run(
             imputation_frame=imputation_frame,
             scale=as_scale(scale),
             combine=combine,
-            estimator=fit,
+            estimator=common.estimator(tol, max_iter, seed),
             progress=progress,
         )
         result.meta["inputs"] += common.provenance_of(
@@ -166,7 +159,7 @@ def _write(result: Any, output: Path, plot: Path | None, cube: Path | None, prog
 
 def _components_row(result: Any) -> str:
     """Return how many components there are, in how many zones, and what they come from."""
-    each, zones = result.meta["parameters"]["n_components"], int(result.choice.zone_numbers.max()) + 1
+    each, zones = result.meta["parameters"]["n_components"], result.choice.n_zones
     where = f" in each of {zones} zones" if zones > 1 else ""
     frames = {"rdi": "reference frames", "adi": "science frames", "ardi": "science and reference frames"}
     return f"{each}{where} from {len(result.components.coefficients)} {frames[result.recipe.mode]}"

@@ -56,11 +56,8 @@ def run(asked: dict[str, Any]) -> None:
     asked
         The options of ``astronmf reduce``, by name.
     """
-    from astronmf import SequentialNMF
     from astronmf.imaging import reduce_spectral
-    from astronmf.imaging.modes import default_tolerance
     from astronmf.imaging.scaling import as_scale
-    from astronmf.imaging.spectral_modes import usual_components
 
     began = perf_counter()
     for name in UNUSED:
@@ -73,9 +70,6 @@ def run(asked: dict[str, Any]) -> None:
     common.check_outputs(output, overwrite=asked["overwrite"], inputs=inputs)
     frames = _read(asked["science"], asked, angles=asked["angles"], angle_key=asked["angle_key"])
     others = _read(references, asked) if references else None
-    default = usual_components(asked["mode"], int((~frames.is_reference).sum()))
-    tol = default_tolerance(asked["mode"]) if asked["tol"] is None else asked["tol"]
-    fitting = {"tol": tol, "max_iter": asked["max_iter"], "random_state": asked["seed"]}
     same = (
         "mode",
         "n_components",
@@ -97,7 +91,7 @@ def run(asked: dict[str, Any]) -> None:
             mask=common.read_mask(asked["mask"]),
             imputation_mask=common.read_mask(asked["imputation_mask"]),
             scale=as_scale(asked["scale"]),
-            estimator=SequentialNMF(default, **fitting),
+            estimator=common.estimator(asked["tol"], asked["max_iter"], asked["seed"]),
             progress=progress,
         )
     result.meta["inputs"] += common.provenance_of(**files)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from astronmf._lazy import lazily
 
 if TYPE_CHECKING:
     from astronmf.imaging.companions import Companion, fit_companion
@@ -35,32 +36,22 @@ __all__ = [
     "reduce_spectral",
 ]
 
-_HOMES = {
-    "Companion": "astronmf.imaging.companions",
-    "Frames": "astronmf.imaging.frames",
-    "Geometry": "astronmf.imaging.geometry",
-    "PSF": "astronmf.imaging.psf",
-    "Reduction": "astronmf.imaging.reduction",
-    "SpectralFrames": "astronmf.imaging.spectral_frames",
-    "SpectralReduction": "astronmf.imaging.spectral_reduction",
-    "build_components": "astronmf.imaging.subtraction",
-    "find_companions": "astronmf.imaging.detection.search",
-    "fit_companion": "astronmf.imaging.companions",
-    "inject": "astronmf.imaging.injection",
-    "inject_image": "astronmf.imaging.injection",
-    "reduce": "astronmf.imaging.subtraction",
-    "reduce_spectral": "astronmf.imaging.spectral",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from its module: reading a file needs no compiled kernel."""
-    if name not in _HOMES:
-        msg = f"module 'astronmf.imaging' has no attribute {name!r}"
-        raise AttributeError(msg)
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    """List the public names."""
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "Companion": "imaging.companions",
+        "Frames": "imaging.frames",
+        "Geometry": "imaging.geometry",
+        "PSF": "imaging.psf",
+        "Reduction": "imaging.reduction",
+        "SpectralFrames": "imaging.spectral_frames",
+        "SpectralReduction": "imaging.spectral_reduction",
+        "build_components": "imaging.subtraction",
+        "find_companions": "imaging.detection.search",
+        "fit_companion": "imaging.companions",
+        "inject": "imaging.injection",
+        "inject_image": "imaging.injection",
+        "reduce": "imaging.subtraction",
+        "reduce_spectral": "imaging.spectral",
+    },
+)

@@ -55,7 +55,10 @@ class Library:
         if sigma is not None:
             with np.errstate(divide="ignore", invalid="ignore"):  # where there is no error, the mask says so
                 weights = np.square(sigma[rows][:, pixels], dtype=np.float64) ** -1.0
-        return self.frames.data[rows][:, pixels], weights, self.mask[rows][:, pixels]
+        mask = self.frames.mask[rows][:, pixels]
+        if self.missing is not None:
+            mask |= self.missing[rows][:, pixels]
+        return self.frames.data[rows][:, pixels], weights, mask
 
     def count(self, region: BoolArray) -> int:
         """Return how many frames have something in the region, and say which of the references have not."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,13 +10,11 @@ from astronmf._typing import FloatArray, IntArray
 from astronmf._validation import check_choice
 from astronmf.core.parallel import map_blocks
 from astronmf.imaging.geometry import Geometry, to_sky
+from astronmf.imaging.statistics import MEDIAN_PENALTY, median_frame
 
 __all__ = ["METHODS", "Combination", "combine", "turn"]
 
 METHODS = ("mean", "median", "weighted")
-
-# A median of many Gaussian values scatters so much more than their mean.
-MEDIAN_PENALTY = float(np.sqrt(np.pi / 2))
 
 
 @dataclass(frozen=True)
@@ -68,13 +65,6 @@ def combine(frames: FloatArray, variances: FloatArray, method: str) -> Combinati
         uncertainty = np.where(count > 0, np.sqrt(variance) / total, np.nan)
         image = np.where(count > 0, np.sum(weights * np.where(known, frames, 0.0), axis=0) / total, np.nan)
     if method == "median":
-        image = _median(np.where(known, frames, np.nan))
+        image = median_frame(np.where(known, frames, np.nan))
         uncertainty = np.where(count > 2, MEDIAN_PENALTY, 1.0) * uncertainty
     return Combination(image, uncertainty, count)
-
-
-def _median(frames: FloatArray) -> FloatArray:
-    """Return the median of what is there; NaN where nothing is."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-        return np.asarray(np.nanmedian(frames, axis=0))

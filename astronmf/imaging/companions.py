@@ -21,6 +21,7 @@ from astropy.table import QTable
 from astronmf._typing import FloatArray, Progress, no_progress
 from astronmf._validation import check_integer, check_number, fail
 from astronmf.exceptions import ConvergenceWarning, warn
+from astronmf.imaging.detection.catalogue import shown_shortly
 from astronmf.imaging.detection.fitting import Fitter, Noise, Place
 from astronmf.imaging.detection.matched import MatchedFilter, filtered, matched_filter
 from astronmf.imaging.detection.point_response import PointResponse
@@ -31,7 +32,6 @@ from astronmf.imaging.reduction import Reduction
 
 __all__ = ["Companion", "can_reduce_again", "check_again", "companion_of", "companion_table", "fit_companion"]
 
-FORMAT = ".6g"  # of numbers on the screen; files have them to the last digit
 NOTHING_LEFT = 0.05  # of the flux's error: what ends the reducing again
 LEAST_SNR = 3.0  # of a source whose place can be fitted
 
@@ -103,7 +103,7 @@ class Companion:
         """
         source = Fitter(reduction, PSF.of(psf).normalized, smearing).source(self.x, self.y)
         without = reduction.residuals - self.flux * reduction.remaining(source)
-        return np.asarray(reduction.combined - reduction._combine(without, without).image)
+        return np.asarray(reduction.combined - reduction.combine_frames(without, without).image)
 
 
 def fit_companion(
@@ -280,16 +280,8 @@ def companion_table(companions: list[Companion], reduction: Reduction, star_flux
         table[name] = column(name, reduction.unit)
     for name in ("n_test", "n_reductions"):
         table[name] = column(name).astype(int)
-    _format(table)
     table.meta["center"] = list(reduction.center)
-    return table
-
-
-def _format(table: QTable) -> None:
-    """Let numbers on the screen have as many digits as they need."""
-    for column in table.itercols():
-        if column.dtype.kind == "f":
-            column.info.format = FORMAT
+    return shown_shortly(table)
 
 
 def _start(reduction: Reduction, separation: Any, position_angle: Any) -> tuple[float, float]:

@@ -23,6 +23,7 @@ __all__ = [
     "rescaled",
     "shifted",
     "sky_position",
+    "sky_to_detector",
     "to_sky",
 ]
 
@@ -229,13 +230,13 @@ def to_sky(image: FloatArray, geometry: Geometry, frame: int, order: int = SPLIN
     (y, x) array
         NaN where nothing was observed.
     """
-    matrix = _sky_to_detector(geometry.angle_of(frame), geometry.parity)
+    matrix = sky_to_detector(geometry.angle_of(frame), geometry.parity)
     return _resample(image, matrix, _yx(geometry.center), _yx(center_pixel(_shape(image))), order)
 
 
 def from_sky(image: FloatArray, geometry: Geometry, frame: int, order: int = SPLINE_ORDER) -> FloatArray:
     """Turn a north-up image, star at `center_pixel`, into a frame's orientation: the reverse of `to_sky`."""
-    matrix = np.linalg.inv(_sky_to_detector(geometry.angle_of(frame), geometry.parity))
+    matrix = np.linalg.inv(sky_to_detector(geometry.angle_of(frame), geometry.parity))
     return _resample(image, matrix, _yx(center_pixel(_shape(image))), _yx(geometry.center), order)
 
 
@@ -289,7 +290,7 @@ def _yx(point: tuple[float, float]) -> FloatArray:
     return np.array([point[1], point[0]], dtype=np.float64)
 
 
-def _sky_to_detector(angle: float, parity: int) -> FloatArray:
+def sky_to_detector(angle: float, parity: int) -> FloatArray:
     """Return the matrix from sky offsets (y, x) to detector offsets (y, x): clockwise by `angle`, then mirrored."""
     cosine, sine = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
     return np.array([[cosine, -sine], [parity * sine, parity * cosine]])

@@ -11,6 +11,7 @@ import numpy as np
 from astronmf._typing import BoolArray, FloatArray, IntArray, Progress, no_progress
 from astronmf._validation import check_choice, fail
 from astronmf.components import Components
+from astronmf.estimator import SequentialNMF
 from astronmf.imaging.building import DEFAULT_COMPONENTS, DEFAULT_TOLERANCE, Library
 from astronmf.imaging.combination import METHODS
 from astronmf.imaging.frames import Frames, check_same_grid
@@ -149,7 +150,18 @@ class Recipe:
         hats = own_hats(own, target.projection.coefficients, library, zones)
         return Subtracted(target, bases, _self_reference(hats, target, components, library, zones, own))
 
-    def default_components(self, science: Frames, library: Library, choice: Choice) -> int:
+    def estimator(
+        self, given: SequentialNMF | None, science: Frames, library: Library, choice: Choice
+    ) -> SequentialNMF:
+        """Return the estimator to build with: what is `None` of the one that is given becomes the mode's default."""
+        found: dict[str, Any] = {"n_components": None, "tol": None} if given is None else given.get_params()
+        if found["n_components"] is None:
+            found["n_components"] = self._usual_components(science, library, choice)
+        if found["tol"] is None:
+            found["tol"] = default_tolerance(self.mode)
+        return SequentialNMF(**found)
+
+    def _usual_components(self, science: Frames, library: Library, choice: Choice) -> int:
         """Return how many components to build where nothing is said: fewer than any frame has references.
 
         As many components as references are those references themselves, noise and all.

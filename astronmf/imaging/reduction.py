@@ -11,9 +11,7 @@ from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.wcs import WCS
 
 from astronmf import _formats
-from astronmf._inputs import parts
 from astronmf._typing import FloatArray, IntArray, Progress, no_progress
-from astronmf._validation import fail
 from astronmf.components import Components
 from astronmf.estimator import SequentialNMF
 from astronmf.imaging.building import Library, components_of
@@ -22,6 +20,7 @@ from astronmf.imaging.forward import forward_frames, sources_in_frames
 from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import center_pixel
 from astronmf.imaging.modes import Recipe, Subtracted
+from astronmf.imaging.plain import values_in
 from astronmf.imaging.self_reference import SelfReference
 from astronmf.imaging.target import Bases, Choice, residual_variances
 
@@ -127,25 +126,28 @@ class Reduction:
         (y, x) array
             In `unit`; NaN where `combined` is.
         """
-        sources = sources_in_frames(self._in_unit(image), self.science.geometry, self.science.shape)
+        sources = sources_in_frames(values_in("image", image, self.unit), self.science.geometry, self.science.shape)
         if self._is_linear:
-            return self._combine(self.remaining(sources)).image
+            return self.combine_frames(self.remaining(sources)).image
         if self.self_reference is not None:
             residuals = self.residuals - self.remaining(sources)
-            return self.combined - self._combine(residuals, residuals).image
+            return self.combined - self.combine_frames(residuals, residuals).image
         without = self.science.replace_data(self.science.data - sources)
         return self.combined - self._of_stage(without, self.components).combined
 
     def at(self, n_components: int) -> Reduction:
-        """Return the reduction with fewer components of the same build; no component is built anew.
+        """Return the reduction with fewer components of the same build.
+
+        None is built anew, but for frames that have components of their own (``min_rotation``).
 
         Parameters
         ----------
         n_components
             In each zone, as in `reduce`.
         """
-        zones = int(self.choice.zone_numbers.max()) + 1
-        return self._of_stage(self.science, self.components.at(n_components * zones))
+        parameters = self.meta["parameters"] | {"n_components": n_components}
+        fewer = replace(self, meta=self.meta | {"parameters": parameters})
+        return fewer._of_stage(self.science, self.components.at(n_components * self.choice.n_zones))
 
     def over_components(self, progress: Progress = no_progress) -> FloatArray:
         """Return `combined` for every number of components that was built, (stages, y, x); nothing is built anew."""
@@ -257,18 +259,9 @@ class Reduction:
     def _estimator(self) -> SequentialNMF:
         """Return the estimator that built the components, to build them again."""
         known = self.components.meta
-        n_components = len(self.components) // known.get("n_zones", 1)
+        n_components = len(self.components) // self.choice.n_zones
         names = ("tol", "max_iter", "refit", "random_state", "solver", "init", "pixel_fraction", "dtype")
         return SequentialNMF(n_components, **{name: known[name] for name in names if name in known})
-
-    def _in_unit(self, image: Any) -> Any:
-        """Return an image's values in `unit`; plain numbers are in it already."""
-        values, _, unit = parts(image)
-        if unit is None:
-            return values
-        if self.unit is None:
-            raise fail("image", "without a unit, as the science frames are", unit)
-        return u.Quantity(values, unit).to_value(self.unit)
 
     def remaining(self, sources: FloatArray) -> FloatArray:
         """Return what the reduction leaves of a source in each frame, (n, y, x), in the detector's orientation.
@@ -285,8 +278,16 @@ class Reduction:
         frames[~np.isfinite(self.residuals)] = np.nan
         return frames
 
-    def _combine(self, frames: FloatArray, residuals: FloatArray | None = None) -> Combination:
-        """Combine frames with the variances of `residuals`, those of this reduction by default."""
+    def combine_frames(self, frames: FloatArray, residuals: FloatArray | None = None) -> Combination:
+        """Turn frames, (n, y, x), north up and combine them as this reduction's residuals were.
+
+        Parameters
+        ----------
+        frames : (n, y, x) array
+            In the detector's orientation; NaN is missing.
+        residuals : (n, y, x) array, optional
+            What variances are taken from where they are not given; those of this reduction by default.
+        """
         scatter = self.residuals if residuals is None else residuals
         variances = residual_variances(
             self.science, scatter, self.choice, self.bases, self.covariances, self.scale_factors
@@ -324,7 +325,7 @@ class Reduction:
         frames_only = cls._frames_only(science, components, choice, found, meta)
         if recipe.mode == "ardi" and library is not None:
             frames_only = replace(frames_only, references=library.frames[len(science) :])
-        combined = frames_only._combine(found.target.residuals)
+        combined = frames_only.combine_frames(found.target.residuals)
         return replace(
             frames_only,
             combined=combined.image,

@@ -96,13 +96,12 @@ class SelfReference:
         for group, learnt in enumerate(_by_zone(self.own.coefficients, zones)[number]):
             yield np.flatnonzero(self.own.group == group), learnt
 
-    def transposed(self, frames: FloatArray, zones: IntArray, weights: FloatArray | None = None) -> FloatArray:
-        """Return ``Hᵀ`` times (n, y, x) frames, zone by zone; without `weights`, with each frame's mean weight."""
+    def transposed(self, frames: FloatArray, weights: FloatArray, zones: IntArray) -> FloatArray:
+        """Return ``Hᵀ`` times (n, y, x) frames, zone by zone; parameters as of `carried`."""
         out = np.zeros(frames.shape)
         for number, pixels in enumerate(pixels_of(zones)):
-            values = frames[:, pixels]
-            here = None if weights is None else weights[:, pixels]
-            if here is None or (here == here[:, :1]).all():
+            values, here = frames[:, pixels], weights[:, pixels]
+            if (here == here[:, :1]).all():
                 out[:, pixels] = self.hats[number].T @ values
                 continue
             rows = np.nan_to_num(_by_zone(self.coefficients, zones)[number])

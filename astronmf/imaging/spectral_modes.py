@@ -22,7 +22,7 @@ from astronmf.imaging.spectral_frames import SpectralFrames
 from astronmf.imaging.subtraction import declared_missing, reduce
 from astronmf.imaging.zones import zones_of
 
-__all__ = ["DIFFERENTIAL", "MODES", "Channel", "Differential", "Separate", "usual_components"]
+__all__ = ["DIFFERENTIAL", "MODES", "Channel", "Differential", "Separate"]
 
 DIFFERENTIAL = ("sdi", "asdi")
 MODES = (*SEPARATE, *DIFFERENTIAL)
@@ -115,7 +115,7 @@ class Differential:
         zones = zones_of(region, center, known.get("annulus_width"), known.get("n_segments", 1))
         channels = ReferenceChannels(science.wavelengths, zones, center, **settings)
         frames = {"per_channel": n, "others": n} if mode == "asdi" else {}
-        known["n_components"] = _n_components(known, usual_components(mode, n), channels.fewest(**frames))
+        known["n_components"] = _n_components(known, default_components(BASIS[mode], n), channels.fewest(**frames))
         channels.check(known["n_components"], **frames)
         return cls(science, mode, channels, known, imputed, region, imputed | masked, whole)
 
@@ -162,11 +162,6 @@ class Differential:
         return self.imputed[rows] if self.imputed.any() else None
 
 
-def usual_components(mode: str, n_exposures: int) -> int:
-    """Return how many components are built by default, where there are as many references."""
-    return default_components(BASIS.get(mode, mode), n_exposures)
-
-
 def _combination(mode: str, options: dict[str, Any]) -> str:
     """Return how exposures are combined."""
     given = options.get("combine")
@@ -177,8 +172,8 @@ def _n_components(options: dict[str, Any], default: int, most: int) -> int:
     """Return how many components to build in each channel."""
     if options.get("n_components") is not None:
         return check_integer("n_components", options["n_components"], 1)
-    estimator = options.get("estimator")
-    return min(default if estimator is None else estimator.n_components, max(most, 1))
+    wanted = getattr(options.get("estimator"), "n_components", None)
+    return min(default if wanted is None else wanted, max(most, 1))
 
 
 def _empty(frames: Frames) -> Channel:

@@ -15,7 +15,7 @@ from astronmf.exceptions import GeometryWarning, MissingDataWarning, warn
 from astronmf.imaging.building import build_components, components_of, flat_mask, region_of
 from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import Geometry, from_sky
-from astronmf.imaging.modes import Recipe, default_combination, default_tolerance
+from astronmf.imaging.modes import Recipe, default_combination
 from astronmf.imaging.reduction import Reduction
 from astronmf.imaging.target import Choice
 from astronmf.imaging.zones import zones_of
@@ -97,7 +97,8 @@ def reduce(
         "weighted" is by inverse variance, where no errors are given that of the residuals in time (Bottom+ 2017): the
         default with "adi" and "ardi". "mean" is the default with "rdi".
     estimator : SequentialNMF, optional
-        To set tolerance (without it 1e-5, with "adi" and "ardi" 1e-4), refit rule, seed and the like.
+        To set tolerance, refit rule, seed and the like. Where its `n_components` or `tol` is `None`, as without an
+        estimator, they are the mode's: see above, and a tolerance of 1e-5, with "adi" and "ardi" 1e-4.
     progress
         Called as ``progress(done, total, what)``.
 
@@ -129,11 +130,9 @@ def reduce(
         _check_zones(basis, choice)
     else:
         library = recipe.library(science, references, choice)
-        if estimator is None:
-            usual = recipe.default_components(science, library, choice)
-            estimator = SequentialNMF(usual, tol=default_tolerance(mode))
-        recipe.check_references(science, library, choice, n_components or estimator.n_components)
-        basis = components_of(library, choice.zone_numbers, n_components, estimator, progress)
+        fit = recipe.estimator(estimator, science, library, choice)
+        recipe.check_references(science, library, choice, n_components or fit.n_components)
+        basis = components_of(library, choice.zone_numbers, n_components, fit, progress)
     _check_components(science, basis, choice)
     parameters = {
         "mode": mode,
@@ -193,7 +192,7 @@ def _split(science: Frames) -> tuple[Frames, Frames]:
 def _check_zones(components: Components, choice: Choice) -> None:
     """Raise unless components that were built before have the zones that are asked for now."""
     check_shape("components", components.data, (None, *choice.region.shape))
-    built, asked = components.meta.get("n_zones", 1), int(choice.zone_numbers.max()) + 1
+    built, asked = components.meta.get("n_zones", 1), choice.n_zones
     advice = "give the same annulus_width, n_segments, radii and mask at both"
     if built != asked:
         raise fail("components", f"built in as many zones as are reduced, {asked}", f"{built}; {advice}")

@@ -16,11 +16,11 @@ from astronmf.core.uncertainty import model_variance
 from astronmf.imaging.frames import Frames
 from astronmf.imaging.own_bases import OwnBases
 from astronmf.imaging.scaling import ScaleFactor, scale_factors
+from astronmf.imaging.statistics import mad_sigma
 from astronmf.imaging.zones import OUTSIDE, pixels_of
 
 __all__ = ["Bases", "Choice", "Target", "model_target", "residual_variances"]
 
-MAD_TO_SIGMA = 1.4826
 FEWEST_IN_TIME = 10  # frames from which the scatter of one pixel is known to a fifth or so
 
 
@@ -49,6 +49,11 @@ class Choice:
     def zone_numbers(self) -> IntArray:
         """The number of each pixel's zone, −1 outside the region: (y, x)."""
         return np.where(self.region, 0 if self.zones is None else self.zones, OUTSIDE)
+
+    @property
+    def n_zones(self) -> int:
+        """How many zones there are."""
+        return int(self.zone_numbers.max()) + 1
 
     def zone_parts(self, n_components: int) -> Iterator[tuple[slice, BoolArray]]:
         """Yield each zone's components, a slice, and pixels, (y, x) bool."""
@@ -197,7 +202,7 @@ def residual_variances(
     out = np.empty(science.shape)
     for rows, basis in bases.by_frame(len(science)):
         for i in rows:
-            scatter = 1.0 if science.sigma is not None else _robust_variance(residuals[i])
+            scatter = 1.0 if science.sigma is not None else float(mad_sigma(residuals[i])) ** 2
             own = scatter if science.sigma is None else np.square(science.sigma[i], dtype=np.float64)
             fitted = choice.region & ~choice.imputed[i] & ~science.mask[i]
             share = factors[i] ** 2 - 2 * factors[i] * fitted
@@ -217,11 +222,3 @@ def _variance(basis: FloatArray, covariance: FloatArray, choice: Choice) -> Floa
     for columns, pixels in choice.zone_parts(len(basis)):
         out[pixels] = model_variance(basis[columns][:, pixels], covariance[columns, columns])
     return out
-
-
-def _robust_variance(residual: FloatArray) -> float:
-    """Return the variance that a Gaussian of the same median absolute deviation has."""
-    values = residual[np.isfinite(residual)]
-    if values.size == 0:
-        return float("nan")
-    return float((MAD_TO_SIGMA * np.median(np.abs(values - np.median(values)))) ** 2)

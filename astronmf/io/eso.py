@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,11 +12,12 @@ from astropy.io import fits
 from astronmf._typing import FloatArray
 from astronmf._validation import check_choice, check_number, fail
 from astronmf.exceptions import FormatError, GeometryWarning, warn
+from astronmf.io.frames import read_or_given_angles
 
 __all__ = [
+    "Corrections",
     "angles_between",
     "check_frame_count",
-    "corrected_angles",
     "number",
     "parallactic_angles",
     "text",
@@ -91,14 +94,55 @@ def check_frame_count(header: fits.Header, count: int, path: Any) -> None:
         warn(msg, GeometryWarning)
 
 
-def corrected_angles(angles: FloatArray, true_north: float, angle_sign: int) -> FloatArray:
-    """Return ``angle_sign × (angles + true_north)``."""
-    check_choice("angle_sign", angle_sign, (1, -1))
-    return angle_sign * (angles + check_number("true_north", true_north))
+@dataclass(frozen=True)
+class Corrections:
+    """What a user may say of angles: those to use as they are, or what to change in those from the header."""
 
+    angles: Any = None
+    angle_key: str | None = None
+    true_north: float | None = None
+    pupil_offset: float | None = None
+    angle_sign: int | None = None
 
-def check_no_corrections(**corrections: float | None) -> None:
-    """Raise if angles that are given, or a keyword's, come with corrections of the header's."""
-    for name, value in corrections.items():
-        if value is not None:
-            raise fail(name, "left out beside 'angles' or 'angle_key', which are used as they stand", value)
+    @property
+    def replaced(self) -> bool:
+        """Whether the header's angles are not wanted."""
+        return self.angles is not None or self.angle_key is not None
+
+    def position_angles(
+        self,
+        hdus: fits.HDUList,
+        header: fits.Header,
+        count: int,
+        nominal: Callable[[], tuple[FloatArray, str, str]],
+        true_north: float,
+    ) -> tuple[FloatArray | None, dict[str, Any]]:
+        """Return position angles of +y, (n,), and what they are made of.
+
+        ``angle_sign × (angles + true_north)``, or what is given in their place.
+
+        Parameters
+        ----------
+        hdus, header, count
+            The file, and how many frames it has.
+        nominal
+            Returns the header's angles but for true north, (n,), their keyword, and their terms in words; called where
+            they are wanted.
+        true_north : float
+            Degrees; what is added where nothing else is said.
+        """
+        if self.replaced:
+            self._check_unused()
+            given = read_or_given_angles(hdus, header, count, self.angles, self.angle_key)
+            return given, {"angle_key": self.angle_key or "given"}
+        angles, key, terms = nominal()
+        north = check_number("true_north", true_north if self.true_north is None else self.true_north)
+        sign = check_choice("angle_sign", 1 if self.angle_sign is None else self.angle_sign, (1, -1))
+        return sign * (angles + north), {"angle_key": key, "angle_convention": f"{sign:+d} x ({terms} + {north:g})"}
+
+    def _check_unused(self) -> None:
+        """Raise if angles that are given, or a keyword's, come with corrections of the header's."""
+        for name in ("true_north", "pupil_offset", "angle_sign"):
+            value = getattr(self, name)
+            if value is not None:
+                raise fail(name, "left out beside 'angles' or 'angle_key', which are used as they stand", value)

@@ -29,10 +29,9 @@ from astronmf.imaging.geometry import Geometry
 from astronmf.io.eso import (
     FRAMES,
     PARANG,
+    Corrections,
     angles_between,
     check_frame_count,
-    check_no_corrections,
-    corrected_angles,
     number,
     parallactic_angles,
     text,
@@ -43,7 +42,6 @@ from astronmf.io.frames import (
     merged_header,
     numbered_names,
     pixel_scale_of,
-    read_or_given_angles,
     science_hdu,
 )
 
@@ -112,15 +110,10 @@ def read_naco(
     image = science_hdu(hdus, path)
     header = merged_header(hdus, image)
     data = _without_average(as_stack(image, path), header, path)
-    if angles is None and angle_key is None:
-        made, about = _angles(header, len(data), path, pupil_offset)
-        north, sign = true_north or 0.0, 1 if angle_sign is None else angle_sign
-        position_angles: FloatArray | None = corrected_angles(made, north, sign)
-        about["angle_convention"] = f"{sign:+d} x ({about['angle_convention']} + {north:g})"
-    else:
-        check_no_corrections(true_north=true_north, pupil_offset=pupil_offset, angle_sign=angle_sign)
-        position_angles = read_or_given_angles(hdus, header, len(data), angles, angle_key)
-        about = {"angle_key": angle_key or "given"}
+    wanted = Corrections(angles, angle_key, true_north, pupil_offset, angle_sign)
+    position_angles, about = wanted.position_angles(
+        hdus, header, len(data), lambda: _angles(header, len(data), path, pupil_offset), 0.0
+    )
     scale = _pixel_scale(header, path) if pixel_scale is None else pixel_scale
     return Frames(
         data,
@@ -136,24 +129,20 @@ def _without_average(data: FloatArray, header: fits.Header, path: Any) -> FloatA
     return data[:-1] if FRAMES in header and len(data) == number(header, FRAMES, path) + 1 > 1 else data
 
 
-def _angles(
-    header: fits.Header, count: int, path: Any, pupil_offset: float | None
-) -> tuple[FloatArray, dict[str, str]]:
-    """Return the position angles of +y but for true north, (n,), and what they are made of."""
+def _angles(header: fits.Header, count: int, path: Any, pupil_offset: float | None) -> tuple[FloatArray, str, str]:
+    """Return the position angles of +y but for true north, (n,), their keyword, and their terms."""
     check_frame_count(header, count, path)
     if not _tracks_pupil(header):
         if pupil_offset is not None:
             raise fail("pupil_offset", "left out for field tracking", pupil_offset)
         ends = [number(header, key, path) for key in POSANG if key in header or key == POSANG[0]]
-        about = {"angle_key": POSANG[0], "angle_convention": "POSANG"}
-        return angles_between(ends[0], ends[-1], count), about
+        return angles_between(ends[0], ends[-1], count), POSANG[0], "POSANG"
     if pupil_offset is None:
         offset, term = _pupil_offset(header, path), f"PUPILPOS - {ZERO:g}"
     else:
         offset = check_number("pupil_offset", pupil_offset)
         term = f"{offset:g}"
-    about = {"angle_key": PARANG[0], "angle_convention": f"PARANG + {term}"}
-    return parallactic_angles(header, count, path) + offset, about
+    return parallactic_angles(header, count, path) + offset, PARANG[0], f"PARANG + {term}"
 
 
 def _tracks_pupil(header: fits.Header) -> bool:

@@ -21,7 +21,6 @@ true; that is not done here. The star is not at CRPIX, which is not used.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,17 +33,16 @@ from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import Geometry
 from astronmf.io.eso import (
     PARANG,
+    Corrections,
     check_frame_count,
-    check_no_corrections,
-    corrected_angles,
     number,
     parallactic_angles,
     text,
 )
 from astronmf.io.files import is_fits, kept, number_array, open_fits, primary_header, provenance, unit_of
-from astronmf.io.frames import merged_header, numbered_names, read_or_given_angles, science_hdu
+from astronmf.io.frames import merged_header, numbered_names, science_hdu
 
-__all__ = ["Corrections", "arm_of", "identify_sphere", "ordered", "read_sphere", "sphere_angles"]
+__all__ = ["arm_of", "identify_sphere", "ordered", "read_sphere", "sphere_angles"]
 
 TRUE_NORTH, PUPIL_OFFSET = -1.75, 135.99
 INSTRUMENT_OFFSET = {"IRDIS": 0.0, "IFS": -100.48}
@@ -63,22 +61,6 @@ KEPT = {
     "filter": "ESO INS COMB IFLT",
     "coronagraph": "ESO INS COMB ICOR",
 }
-
-
-@dataclass(frozen=True)
-class Corrections:
-    """What a user may say of angles: those to use as they are, or what to change in those from the header."""
-
-    angles: Any = None
-    angle_key: str | None = None
-    true_north: float | None = None
-    pupil_offset: float | None = None
-    angle_sign: int | None = None
-
-    @property
-    def replaced(self) -> bool:
-        """Whether the header's angles are not wanted."""
-        return self.angles is not None or self.angle_key is not None
 
 
 def read_sphere(
@@ -226,19 +208,14 @@ def sphere_angles(
     hdus: fits.HDUList, header: fits.Header, count: int, path: Any, wanted: Corrections
 ) -> tuple[FloatArray | None, dict[str, Any]]:
     """Return position angles of +y, (n,), and what they are made of."""
-    if wanted.replaced:
-        check_no_corrections(
-            true_north=wanted.true_north, pupil_offset=wanted.pupil_offset, angle_sign=wanted.angle_sign
-        )
-        given = read_or_given_angles(hdus, header, count, wanted.angles, wanted.angle_key)
-        return given, {"angle_key": wanted.angle_key or "given"}
-    check_frame_count(header, count, path)
-    base, key, terms = _nominal_angles(header, count, path, wanted.pupil_offset)
-    offset = INSTRUMENT_OFFSET[arm_of(header, path)]
-    north = TRUE_NORTH if wanted.true_north is None else wanted.true_north
-    sign = 1 if wanted.angle_sign is None else wanted.angle_sign
-    about = {"angle_key": key, "angle_convention": f"{sign:+d} x ({terms} + {offset:g} + {north:g})"}
-    return corrected_angles(base + offset, north, sign), about
+
+    def nominal() -> tuple[FloatArray, str, str]:
+        check_frame_count(header, count, path)
+        angles, key, terms = _nominal_angles(header, count, path, wanted.pupil_offset)
+        offset = INSTRUMENT_OFFSET[arm_of(header, path)]
+        return angles + offset, key, f"{terms} + {offset:g}"
+
+    return wanted.position_angles(hdus, header, count, nominal, TRUE_NORTH)
 
 
 def _nominal_angles(

@@ -18,14 +18,13 @@ from astronmf._validation import check_shape, fail
 from astronmf.exceptions import FormatError
 from astronmf.imaging.geometry import Geometry
 from astronmf.imaging.spectral_frames import SpectralFrames
-from astronmf.io.eso import number, text
+from astronmf.io.eso import Corrections, number, text
 from astronmf.io.files import kept, number_array, open_fits, primary_header, provenance, read_numbers, unit_of
 from astronmf.io.frames import merged_header, numbered_names, science_hdu
 from astronmf.io.sphere import (
     KEPT,
     PIXEL_SCALE,
     WAVELENGTHS,
-    Corrections,
     arm_of,
     identify_sphere,
     ordered,

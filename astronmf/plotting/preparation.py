@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from astronmf._typing import FloatArray
-from astronmf.imaging.preparation.statistics import median_frame
+from astronmf.imaging.statistics import median_frame
 from astronmf.plotting.coordinates import Coordinates
 from astronmf.plotting.panel import add_color_bar, draw_image, mark_star, unit_label
 from astronmf.plotting.stretch import finite_values, make_norm

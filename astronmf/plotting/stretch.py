@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from astronmf._typing import FloatArray
 from astronmf._validation import check_choice, check_number, fail
+from astronmf.imaging.statistics import mad_sigma
 
 __all__ = ["finite_values", "limits_of", "make_norm", "number_label", "robust_limits", "symmetric_norm", "tick_values"]
 
@@ -17,7 +18,6 @@ STRETCHES = ("asinh", "linear")
 LOWEST, HIGHEST = 0.2, 99.8  # percentiles
 LINEAR_SIGMAS = 3.0  # asinh is linear within so many σ of the noise
 LOWEST_SIGMAS = 5.0  # as far below zero a colour scale may reach
-MAD_TO_SIGMA = 1.4826
 CLOSEST = 0.1  # ticks of a stretched scale, as a share of its length
 MANTISSAS = (1.0, 5.0, 2.0, 3.0, 1.5, 4.0, 7.0)  # of ticks, the first to be placed first
 
@@ -89,7 +89,7 @@ def _linear_width(values: FloatArray, span: float) -> float:
 
 def robust_sigma(values: FloatArray) -> float:
     """Return the σ of a Gaussian with the median absolute deviation of (m,) values; 0 for none."""
-    return MAD_TO_SIGMA * float(np.median(np.abs(values - np.median(values)))) if values.size else 0.0
+    return float(mad_sigma(values)) if values.size else 0.0
 
 
 def symmetric_norm(values: FloatArray, least: float, most: float) -> Normalize:

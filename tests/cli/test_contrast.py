@@ -161,3 +161,11 @@ def test_a_file_that_is_there_is_kept_unless_overwriting_is_asked_for(measure, t
     assert (tmp_path / "curve.ecsv").read_text() == "mine"
     measure(*STAR, *QUICK, "--overwrite").assert_done()
     assert len(QTable.read(tmp_path / "curve.ecsv")) > 5
+
+
+def test_the_core_of_the_psf_is_used_and_the_star_s_flux_is_that_within_it(measure, folder, tmp_path):
+    measure(*STAR, *QUICK, "--fwhm", 3, "--psf-size", 7).assert_done()
+    core = POINT.cut(7)
+    given = {"star_flux": 1e5 * core.flux / POINT.flux, "n_position_angles": 1, "companions": None}
+    expected = contrast_curve(Reduction.read(folder / "out.fits"), core, **given)
+    np.testing.assert_allclose(QTable.read(tmp_path / "curve.ecsv")["contrast"], expected["contrast"])

@@ -191,3 +191,17 @@ def test_an_input_is_never_written_over(find, folder):
 def test_the_width_is_measured_where_it_is_not_given(find, tmp_path):
     find("-o", tmp_path / "found.ecsv").assert_done()
     assert QTable.read(tmp_path / "found.ecsv").meta["fwhm"] == pytest.approx(FWHM, rel=0.02)
+
+
+def test_the_core_of_the_psf_is_used_and_the_star_s_flux_is_that_within_it(find, folder, tmp_path):
+    find("-o", tmp_path / "found.ecsv", "--fwhm", 3, "--star-flux", 1e5, "--psf-size", 7, "--no-fit").assert_done()
+    core = POINT.cut(7)
+    star = 1e5 * core.flux / POINT.flux
+    expected = find_companions(Reduction.read(folder / "planet.fits"), core, star_flux=star).table
+    found = QTable.read(tmp_path / "found.ecsv")
+    for column in ("flux", "contrast", "snr", "x"):
+        np.testing.assert_allclose(np.asarray(found[column]), np.asarray(expected[column]), rtol=1e-6)
+
+
+def test_an_even_core_is_an_error(find):
+    find("--psf-size", 6).assert_failed_in_one_line("'size' must be odd")

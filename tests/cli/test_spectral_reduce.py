@@ -6,7 +6,7 @@ from imaging_helpers import write_cube
 from spectral_helpers import observe
 
 from astronmf import SequentialNMF
-from astronmf.exceptions import MissingDataWarning
+from astronmf.exceptions import AstroNMFWarning, MissingDataWarning
 from astronmf.imaging import SpectralFrames, SpectralReduction, reduce_spectral
 
 WAVELENGTHS = np.linspace(1.0, 1.6, 5)
@@ -112,3 +112,14 @@ def test_what_goes_wrong_is_one_line(astronmf, folder, tmp_path, name, options, 
     outcome = astronmf("reduce", folder / name, *options, *ZONE, "-o", tmp_path / "out.fits")
     outcome.assert_failed_in_one_line(words)
     assert not (tmp_path / "out.fits").exists()
+
+
+@pytest.mark.parametrize("mode", ["adi", "sdi"])
+def test_what_is_not_said_is_what_the_library_takes(astronmf, folder, tmp_path, mode):
+    radii = ("--inner", 5, "--outer", 12)
+    astronmf("reduce", folder / "cube.fits", "--mode", mode, *radii, "-o", tmp_path / "out.fits").assert_done()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AstroNMFWarning)  # as many components as references: slow to converge
+        frames = SpectralFrames.read(folder / "cube.fits")
+        expected = reduce_spectral(frames, mode=mode, inner_radius=5, outer_radius=12)
+    np.testing.assert_array_equal(SpectralReduction.read(tmp_path / "out.fits").combined, expected.combined)

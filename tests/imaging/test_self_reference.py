@@ -160,7 +160,7 @@ def test_the_transpose_is_the_transpose(mode, parts):
     rng, zones, found = np.random.default_rng(4), result.choice.zone_numbers, result.self_reference
     one, other = rng.normal(size=(2, *result.science.shape)) * result.choice.region
     forth = np.sum(other * found.carried(one, result.weights, zones))
-    assert np.sum(one * found.transposed(other, zones)) == pytest.approx(forth, rel=1e-9)
+    assert np.sum(one * found.transposed(other, result.weights, zones)) == pytest.approx(forth, rel=1e-9)
 
 
 def test_hats_are_those_of_the_coefficients():

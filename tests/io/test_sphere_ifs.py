@@ -11,8 +11,8 @@ from instrument_helpers import CENTER, assert_at, image_on_detector
 
 from astronmf.exceptions import FormatError
 from astronmf.imaging import Frames, SpectralFrames
+from astronmf.io.eso import Corrections
 from astronmf.io.files import sha256
-from astronmf.io.sphere import Corrections
 from astronmf.io.sphere_ifs import read_ifs_cube, wavelengths_of
 
 WAVES = np.linspace(0.957, 1.329, 39)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from astronmf._lazy import lazily
 
 if TYPE_CHECKING:
     from astronmf.imaging.detection.completeness import completeness_map
@@ -42,35 +43,25 @@ __all__ = [
     "two_sample_snr",
 ]
 
-_HOMES = {
-    "ApertureSNR": "astronmf.imaging.detection.signal_to_noise",
-    "MatchedFilter": "astronmf.imaging.detection.matched",
-    "Search": "astronmf.imaging.detection.search",
-    "completeness_map": "astronmf.imaging.detection.completeness",
-    "contrast_curve": "astronmf.imaging.detection.contrast",
-    "detect": "astronmf.imaging.detection.sources",
-    "detection_threshold": "astronmf.imaging.detection.statistics",
-    "find_companions": "astronmf.imaging.detection.search",
-    "matched_filter": "astronmf.imaging.detection.matched",
-    "measure_throughput": "astronmf.imaging.detection.throughput",
-    "penalty": "astronmf.imaging.detection.statistics",
-    "resolution_elements": "astronmf.imaging.detection.statistics",
-    "significance": "astronmf.imaging.detection.statistics",
-    "snr": "astronmf.imaging.detection.signal_to_noise",
-    "snr_map": "astronmf.imaging.detection.signal_to_noise",
-    "threshold": "astronmf.imaging.detection.statistics",
-    "two_sample_snr": "astronmf.imaging.detection.statistics",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from its module: photutils is loaded only where it is used."""
-    if name not in _HOMES:
-        msg = f"module 'astronmf.imaging.detection' has no attribute {name!r}"
-        raise AttributeError(msg)
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    """List the public names."""
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "ApertureSNR": "imaging.detection.signal_to_noise",
+        "MatchedFilter": "imaging.detection.matched",
+        "Search": "imaging.detection.search",
+        "completeness_map": "imaging.detection.completeness",
+        "contrast_curve": "imaging.detection.contrast",
+        "detect": "imaging.detection.sources",
+        "detection_threshold": "imaging.detection.statistics",
+        "find_companions": "imaging.detection.search",
+        "matched_filter": "imaging.detection.matched",
+        "measure_throughput": "imaging.detection.throughput",
+        "penalty": "imaging.detection.statistics",
+        "resolution_elements": "imaging.detection.statistics",
+        "significance": "imaging.detection.statistics",
+        "snr": "imaging.detection.signal_to_noise",
+        "snr_map": "imaging.detection.signal_to_noise",
+        "threshold": "imaging.detection.statistics",
+        "two_sample_snr": "imaging.detection.statistics",
+    },
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -15,17 +14,17 @@ from astronmf import __version__
 from astronmf._typing import BoolArray, FloatArray, Progress
 from astronmf._validation import as_mask, check_number, check_shape, fail
 from astronmf.exceptions import GeometryWarning, MissingDataWarning
-from astronmf.imaging.companions import Companion
-from astronmf.imaging.detection.catalogue import FORMAT
+from astronmf.imaging.companions import Companion, can_reduce_again
 from astronmf.imaging.detection.search import find_companions
 from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import in_degrees, in_pixels, radius, sky_position
 from astronmf.imaging.injection import inject
 from astronmf.imaging.plain import values_in
+from astronmf.imaging.preparation.records import plain
 from astronmf.imaging.psf import PSF
 from astronmf.imaging.reduction import Reduction
 
-__all__ = ["Baseline", "shown_shortly", "star_flux_of"]
+__all__ = ["Baseline", "star_flux_of"]
 
 MOST_REDUCTIONS = 5  # without the companions that are found, until nothing of them is left
 NEAR_COMPANION = 1.0  # FWHM: what is left of a companion nearer than this does not count as noise
@@ -106,10 +105,10 @@ class Baseline:
             "star_flux_origin": origin,
             "companions": self.companions,
             "excluded_pixels": int(self.excluded.sum()),
-            "smearing": _plain(self.smearing),
+            "smearing": plain(self.smearing),
             "n_components": len(self.reduction.components),
-            "reduction": _plain(known.get("parameters", {})),
-            "inputs": _plain(known.get("inputs", [])),
+            "reduction": plain(known.get("parameters", {})),
+            "inputs": plain(known.get("inputs", [])),
             "version": __version__,
         }
         return table
@@ -148,26 +147,13 @@ def star_flux_of(star_flux: Any, psf: PSF, reduction: Reduction) -> tuple[float,
     return float((psf.flux * own).to_value(unit)), "total flux of the PSF, whose unit is the science frames'"
 
 
-def shown_shortly(table: QTable) -> QTable:
-    """Return a table that shows few digits of its numbers on the screen; files have them to the last."""
-    for column in table.itercols():
-        if column.dtype.kind == "f":
-            column.info.format = FORMAT
-    return table
-
-
-def _plain(value: Any) -> Any:
-    """Return what a table's header can hold of a value: arrays become lists, anything unknown its text."""
-    return json.loads(json.dumps(value, default=lambda part: part.tolist() if hasattr(part, "tolist") else str(part)))
-
-
 def _in_words(unit: Any) -> str:
     return "without a unit" if unit is None else f"in {unit}"
 
 
 def _check_repeatable(reduction: Reduction) -> None:
     """Raise if the components cannot be built again."""
-    if reduction.recipe.mode == "ardi" and reduction.references is None:
+    if not can_reduce_again(reduction):
         found = (
             "one of mode='ardi' from a file, which does not hold them; reduce again, and go on with what is returned"
         )

@@ -15,7 +15,7 @@ from astronmf._validation import check_number
 from astronmf.imaging.detection.signal_to_noise import ApertureSNR
 from astronmf.imaging.geometry import polar
 
-__all__ = ["Source", "position_error", "source_table", "with_error"]
+__all__ = ["Source", "position_error", "shown_shortly", "source_table", "with_error"]
 
 SMALLEST_PLAIN, LARGEST_PLAIN = -3, 5  # powers of ten that are written out
 FORMAT = ".6g"  # of numbers on the screen; files have them to the last digit
@@ -94,10 +94,7 @@ def source_table(
     table["flux"], table["flux_error"] = _in(unit, (flux - background) * correction), _in(unit, error * correction)
     table["snr"], table["significance"], table["peak"] = ratio, sigma, peak
     table["n_test"] = np.array([source.aperture.n_test for source in sources], int)
-    for column in table.itercols():
-        if column.dtype.kind == "f":
-            column.info.format = FORMAT
-    return table
+    return shown_shortly(table)
 
 
 def _in(unit: u.UnitBase | None, values: FloatArray) -> Any:
@@ -113,3 +110,11 @@ def with_error(value: float, error: float) -> str:
     digits = max(0, 1 - int(np.floor(np.log10(error))) + power)
     both = f"{value / 10.0**power:.{digits}f} ± {error / 10.0**power:.{digits}f}"
     return both if power == 0 else f"({both})e{power}"
+
+
+def shown_shortly(table: QTable) -> QTable:
+    """Return a table that shows few digits of its numbers on the screen; files have them to the last."""
+    for column in table.itercols():
+        if column.dtype.kind == "f":
+            column.info.format = FORMAT
+    return table

@@ -11,7 +11,8 @@ from scipy.optimize import isotonic_regression
 
 from astronmf._typing import BoolArray, FloatArray, Progress, no_progress
 from astronmf._validation import as_real_array, check_integer, check_number, check_shape, fail
-from astronmf.imaging.detection.baseline import Baseline, shown_shortly, star_flux_of
+from astronmf.imaging.detection.baseline import Baseline, star_flux_of
+from astronmf.imaging.detection.catalogue import shown_shortly
 from astronmf.imaging.detection.matched import MatchedFilter, matched_filter
 from astronmf.imaging.detection.photometry import MatchedPhotometry, known_separations, without
 from astronmf.imaging.detection.throughput import APART, injected, spread_angles

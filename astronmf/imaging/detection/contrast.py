@@ -11,7 +11,8 @@ from scipy.interpolate import PchipInterpolator
 
 from astronmf._typing import FloatArray, IntArray, Progress, no_progress
 from astronmf._validation import check_integer, check_number
-from astronmf.imaging.detection.baseline import Baseline, shown_shortly, star_flux_of
+from astronmf.imaging.detection.baseline import Baseline, star_flux_of
+from astronmf.imaging.detection.catalogue import shown_shortly
 from astronmf.imaging.detection.photometry import known_separations, photometry, without
 from astronmf.imaging.detection.throughput import check_fluxes, spread_angles, throughput_of
 from astronmf.imaging.geometry import in_pixels

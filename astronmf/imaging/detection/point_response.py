@@ -22,7 +22,7 @@ import numpy as np
 from scipy import ndimage, signal
 
 from astronmf._typing import BoolArray, FloatArray, IntArray
-from astronmf.imaging.geometry import center_pixel, radius
+from astronmf.imaging.geometry import radius, sky_to_detector
 from astronmf.imaging.injection import exposure_angles
 from astronmf.imaging.psf import PSF
 from astronmf.imaging.reduction import Reduction
@@ -63,9 +63,7 @@ class PointResponse:
     def of(cls, reduction: Reduction, psf: PSF, smearing: Any = None) -> PointResponse:
         """Return the response to a PSF; `smearing` as for `inject`."""
         science = reduction.science
-        distance = radius((science.shape[1], science.shape[2]), science.geometry.center)
-        reach = float(distance[reduction.choice.region].max())
-        angles = exposure_angles(smearing, science.geometry, len(science), reach)
+        angles = exposure_angles(smearing, science.geometry, len(science), _reach(reduction))
         return cls(reduction, psf.normalized, angles)
 
     @cached_property
@@ -82,26 +80,23 @@ class PointResponse:
     def hats(self) -> FloatArray:
         """``H`` of each zone, (zones, n, n); zeros where the components do not come from the science frames."""
         found, n = self.reduction.self_reference, len(self.angles)
-        return np.zeros((self.n_zones, n, n)) if found is None else found.hats
+        return np.zeros((self.reduction.choice.n_zones, n, n)) if found is None else found.hats
 
     @cached_property
     def overlap(self) -> _Overlap:
         """The product of the source with itself, moved."""
         return _Overlap.of(self.psf.data)
 
-    @property
-    def n_zones(self) -> int:
-        """How many zones there are."""
-        return int(self.reduction.choice.zone_numbers.max()) + 1
-
     @cached_property
     def places(self) -> tuple[IntArray, IntArray]:
         """The pixels (y, x) of the north-up image that are no farther from the star than the region reaches."""
-        reduction = self.reduction
-        shape = reduction.combined.shape[0], reduction.combined.shape[1]
-        reach = radius(shape, reduction.science.geometry.center)[reduction.choice.region].max()
-        y, x = np.nonzero(radius(shape, center_pixel(shape)) <= reach)
+        y, x = np.nonzero(_from_star(self.reduction, self.reduction.center) <= _reach(self.reduction))
         return y, x
+
+    @cached_property
+    def separations(self) -> FloatArray:
+        """Of the `places` from the star, pixels: (places,)."""
+        return _from_star(self.reduction, self.reduction.center)[self.places]
 
     def signal(self, residuals: FloatArray) -> FloatArray:
         """Return ``Σ_i FM_iᵀ V_i R_i`` at each of the `places`: (places,)."""
@@ -141,7 +136,7 @@ class PointResponse:
         out = weighted - projected
         if found.self_reference is not None:
             following = factors * weighted - projected
-            out -= found.self_reference.transposed(following, choice.zone_numbers, found.weights) * (found.weights > 0)
+            out -= found.self_reference.transposed(following, found.weights, choice.zone_numbers) * (found.weights > 0)
         return out
 
     def _correlated(self, frames: FloatArray, power: int = 1) -> FloatArray:
@@ -152,14 +147,12 @@ class PointResponse:
 
     def _tracks(self, frame: int, block: slice) -> Iterator[tuple[FloatArray, FloatArray]]:
         """Yield where the places of a block are in a frame, (x, y), at each moment of the exposure."""
-        geometry = self.reduction.science.geometry
+        geometry, star = self.reduction.science.geometry, self.reduction.center
         y, x = self.places
-        star = center_pixel((self.reduction.combined.shape[0], self.reduction.combined.shape[1]))
-        right, up = x[block] - star[0], y[block] - star[1]
-        for angle in np.deg2rad(self.angles[frame]):
-            cosine, sine = np.cos(angle), np.sin(angle)
-            along = geometry.parity * (right * cosine + up * sine)
-            yield geometry.center[0] + along, geometry.center[1] + up * cosine - right * sine
+        offsets = np.stack([y[block] - star[1], x[block] - star[0]])
+        for angle in self.angles[frame]:
+            up, right = sky_to_detector(angle, geometry.parity) @ offsets
+            yield geometry.center[0] + right, geometry.center[1] + up
 
     def _blocks(self, n_components: int) -> Iterator[slice]:
         """Yield slices of the places."""
@@ -202,9 +195,7 @@ class _Zone:
 
     def _own(self, weight: FloatArray, zone: FloatArray, block: slice) -> FloatArray:
         """Return ``Σ_i (m − f H m)ᵀ V (m − f H m)`` with one weight for each frame in the build: (places,)."""
-        y, x = (axis[block] for axis in self.response.places)
-        shape = self.response.reduction.combined.shape[0], self.response.reduction.combined.shape[1]
-        distance = radius(shape, center_pixel(shape))[y, x]
+        distance = self.response.separations[block]
         steps, terms = self.terms
         first, second = (np.array([np.interp(distance, steps, one) for one in part.T]) for part in terms)
         return np.asarray(np.sum(weight * first + zone * second, axis=0))
@@ -272,10 +263,7 @@ class _Zone:
     @cached_property
     def terms(self) -> tuple[FloatArray, tuple[FloatArray, FloatArray]]:
         """Separations, (s,), and what each frame's source adds, (s, n): times ``mᵀ V m``, and times ``mᵀ m``."""
-        y, x = self.response.places
-        shape = self.response.reduction.combined.shape[0], self.response.reduction.combined.shape[1]
-        reach = float(radius(shape, center_pixel(shape))[y, x].max())
-        steps = np.arange(0.0, reach + RADIUS_STEP, RADIUS_STEP)
+        steps = np.arange(0.0, self.response.separations.max() + RADIUS_STEP, RADIUS_STEP)
         levels = self.pattern[0][:, None]
         first, second = zip(*(self._terms_at(step, levels, None) for step in steps), strict=True)
         return steps, (np.array(first)[:, :, 0], np.array(second)[:, :, 0])
@@ -349,6 +337,17 @@ class _Overlap:
         chord = 2 * separation * np.abs(np.sin((flat[:, None] - flat[None, :]) / 2))
         overlap = np.interp(chord, self.distances, self.values, right=0.0)
         return np.asarray(overlap.reshape(n, moments, n, moments).mean(axis=(1, 3)))
+
+
+def _from_star(reduction: Reduction, star: tuple[float, float]) -> FloatArray:
+    """Return each pixel's distance from the star, which is elsewhere in the frames than in the combined image."""
+    y, x = reduction.combined.shape
+    return radius((y, x), star)
+
+
+def _reach(reduction: Reduction) -> float:
+    """Return how far from the star the reduced region goes, pixels."""
+    return float(_from_star(reduction, reduction.science.geometry.center)[reduction.choice.region].max())
 
 
 def _alike(frames: FloatArray) -> bool:

@@ -5,8 +5,9 @@ Each step takes `Frames` and returns new ones, and says in ``meta["preparation"]
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from astronmf._lazy import lazily
 
 if TYPE_CHECKING:
     from astronmf.imaging.preparation.background import subtract_background
@@ -41,33 +42,23 @@ __all__ = [
     "subtract_background",
 ]
 
-_HOMES = {
-    "bin_frames": "binning",
-    "center_by_correlation": "registration",
-    "center_by_profile": "profiles",
-    "center_by_spots": "spots",
-    "center_by_streaks": "streaks",
-    "crop": "framing",
-    "find_center": "centering",
-    "mask_bad_pixels": "bad_pixels",
-    "normalize_flux": "normalization",
-    "pad": "framing",
-    "recenter": "recentering",
-    "reject_frames": "rejection",
-    "select_references": "references",
-    "set_center": "recentering",
-    "subtract_background": "background",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Load a public name from its module: what a step does not need is not imported for it."""
-    if name not in _HOMES:
-        msg = f"module 'astronmf.imaging.preparation' has no attribute {name!r}"
-        raise AttributeError(msg)
-    return getattr(import_module(f"astronmf.imaging.preparation.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    """List the public names."""
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(
+    __name__,
+    {
+        "bin_frames": "imaging.preparation.binning",
+        "center_by_correlation": "imaging.preparation.registration",
+        "center_by_profile": "imaging.preparation.profiles",
+        "center_by_spots": "imaging.preparation.spots",
+        "center_by_streaks": "imaging.preparation.streaks",
+        "crop": "imaging.preparation.framing",
+        "find_center": "imaging.preparation.centering",
+        "mask_bad_pixels": "imaging.preparation.bad_pixels",
+        "normalize_flux": "imaging.preparation.normalization",
+        "pad": "imaging.preparation.framing",
+        "recenter": "imaging.preparation.recentering",
+        "reject_frames": "imaging.preparation.rejection",
+        "select_references": "imaging.preparation.references",
+        "set_center": "imaging.preparation.recentering",
+        "subtract_background": "imaging.preparation.background",
+    },
+)

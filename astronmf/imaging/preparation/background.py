@@ -13,7 +13,6 @@ from astronmf._inputs import parts, sigma_of
 from astronmf._typing import BoolArray, FloatArray
 from astronmf._validation import (
     as_mask,
-    as_real_array,
     check_broadcast,
     check_choice,
     check_integer,
@@ -22,14 +21,14 @@ from astronmf._validation import (
 )
 from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import annulus
+from astronmf.imaging.plain import values_in
 from astronmf.imaging.preparation.records import recorded
+from astronmf.imaging.statistics import MEDIAN_PENALTY
 
 __all__ = ["METHODS", "subtract_background"]
 
 METHODS = ("constant", "map")
 
-# A median of many Gaussian values scatters so much more than their mean.
-MEDIAN_PENALTY = float(np.sqrt(np.pi / 2))
 EXCLUDED = 80.0  # percent: a box of which more is masked says nothing of the background
 
 
@@ -168,10 +167,6 @@ def _given(frames: Frames, background: Any, uncertainty: Any) -> tuple[FloatArra
 
 def _fitting(name: str, values: Any, unit: u.UnitBase | None, frames: Frames) -> FloatArray:
     """Return plain numbers in the frames' unit that broadcast to them; those without a unit are in it."""
-    if unit is not None and unit != frames.unit:
-        if frames.unit is None:
-            raise fail(name, "without a unit, as the frames are", unit)
-        values = u.Quantity(values, unit).to_value(frames.unit)
-    plain = as_real_array(name, values).astype(np.float64)
+    plain = values_in(name, values if unit is None else u.Quantity(values, unit), frames.unit)
     check_broadcast(name, plain, frames.shape)
     return plain

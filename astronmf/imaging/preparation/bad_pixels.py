@@ -12,7 +12,7 @@ from astronmf._validation import check_number
 from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import fill_missing, radius
 from astronmf.imaging.preparation.records import recorded
-from astronmf.imaging.preparation.statistics import MAD_TO_SIGMA, mad_sigma, median_frame
+from astronmf.imaging.statistics import MAD_TO_SIGMA, mad_sigma, median_frame
 
 __all__ = ["mask_bad_pixels"]
 

@@ -11,7 +11,7 @@ from astronmf._validation import as_real_array, check_broadcast, check_number, c
 from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import annulus
 from astronmf.imaging.preparation.records import recorded
-from astronmf.imaging.preparation.statistics import median_frame
+from astronmf.imaging.statistics import median_frame
 
 __all__ = ["normalize_flux", "star_flux"]
 

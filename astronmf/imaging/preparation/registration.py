@@ -15,7 +15,7 @@ from astronmf._validation import check_choice, check_number
 from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import annulus, fill_missing, radius, shifted
 from astronmf.imaging.preparation.places import as_centers, checked
-from astronmf.imaging.preparation.statistics import median_frame
+from astronmf.imaging.statistics import median_frame
 
 __all__ = ["center_by_correlation"]
 

@@ -13,7 +13,7 @@ from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import annulus
 from astronmf.imaging.preparation.correlation import PairSums
 from astronmf.imaging.preparation.records import recorded
-from astronmf.imaging.preparation.statistics import mad_sigma, median_frame
+from astronmf.imaging.statistics import mad_sigma, median_frame
 
 __all__ = ["indices_of", "reject_frames"]
 

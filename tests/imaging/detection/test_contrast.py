@@ -335,3 +335,17 @@ def test_the_planet_of_beta_pictoris_is_above_the_limit_and_one_a_fifth_as_brigh
     assert (np.abs(limits["throughput"] - 1) < 0.15).all()
     assert 1618 / 5 < limits["flux_limit"][0] < 1618  # counts of the planet
     assert (np.diff(limits["flux_limit"]) < 0).all()
+
+
+def test_a_curve_can_be_of_an_average_over_numbers_of_components(reduction):
+    averaged = curve_of(reduction, n_components=(2, 3))
+    assert averaged.meta["averaged_over_components"] == [2, 3]
+    one = curve_of(reduction, n_components=[3])
+    np.testing.assert_array_equal(one["contrast"], curve_of(reduction)["contrast"])
+    assert (averaged["contrast"] != one["contrast"]).all()
+    assert (abs(averaged["throughput"] - 1) < 0.3).all()
+
+
+def test_an_average_is_of_the_matched_filter_alone(reduction):
+    with pytest.raises(ValueError, match="'n_components' must be left out with method='aperture'"):
+        curve_of(reduction, method="aperture", n_components=(2, 3))

@@ -220,3 +220,27 @@ def test_the_reduction_may_hold_many_companions():
     for separation, angle in ((7.0, 10.0), (12.0, 200.0)):
         x, y = np.rint(sky_position((SIZE, SIZE), separation, angle)).astype(int)
         assert found.significance[y, x] > 4.5
+
+
+def test_an_average_over_numbers_of_components_is_that_of_their_maps():
+    reduction = reduced("adi")
+    found = matched_filter(reduction, POINT, n_components=(2, 3))
+    each = [matched_filter(reduction.at(k), POINT) for k in (2, 3)]
+    for name in ("flux", "information"):
+        np.testing.assert_array_equal(getattr(found, name), sum(getattr(one, name) for one in each) / 2)
+    one = matched_filter(reduction, POINT, n_components=[3])
+    np.testing.assert_array_equal(one.flux, matched_filter(reduction, POINT).flux)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"n_components": ()}, "'n_components' must be at least one number, got none"),
+        ({"n_components": (2,), "residuals": np.zeros(1)}, "'residuals' must be left out with 'n_components'"),
+        ({"n_components": (9,)}, r"'n_components' must be an integer in \[1, 3\], got 9"),
+    ],
+    ids=["none", "residuals", "more than were built"],
+)
+def test_an_average_of_nothing_or_of_what_is_not_there_is_an_error(options, message):
+    with pytest.raises(ValueError, match=message):
+        matched_filter(reduced("adi"), POINT, **options)

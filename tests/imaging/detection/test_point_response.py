@@ -186,7 +186,7 @@ def test_places_reach_as_far_as_the_region():
     y, x = response.places
     distance = radius((SIZE, SIZE), (16, 16))
     np.testing.assert_array_equal(sorted(zip(y, x, strict=True)), np.argwhere(distance <= 15))
-    assert response.n_zones == 1
+    assert response.reduction.choice.n_zones == 1
 
 
 def test_the_share_is_how_much_of_the_source_is_seen():

@@ -63,8 +63,8 @@ def test_of_a_faint_companion_apertures_lose_what_the_forward_model_says(reducti
             reduction.science.shape, reduction.science.geometry, POINT.normalized, 9.0, row["position_angle"]
         )
         angle = row["position_angle"]
-        kept = reduction._combine(reduction.remaining(source)).image
-        whole = reduction._combine(np.where(np.isfinite(reduction.residuals), source, np.nan)).image
+        kept = reduction.combine_frames(reduction.remaining(source)).image
+        whole = reduction.combine_frames(np.where(np.isfinite(reduction.residuals), source, np.nan)).image
         assert row["throughput"] == pytest.approx(in_aperture(kept, angle) / in_aperture(whole, angle), rel=0.05)
         assert 0.3 < row["throughput"] < 0.9
 

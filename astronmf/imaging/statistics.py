@@ -1,16 +1,21 @@
-"""Robust statistics over frames and over pixels that the steps share; NaN is missing."""
+"""Robust statistics over frames and over pixels; NaN is missing."""
 
 from __future__ import annotations
 
 import warnings
 
 import numpy as np
+from astropy.stats import mad_std
+from scipy.stats import norm
 
 from astronmf._typing import FloatArray
 
-__all__ = ["MAD_TO_SIGMA", "mad_sigma", "median_frame"]
+__all__ = ["MAD_TO_SIGMA", "MEDIAN_PENALTY", "mad_sigma", "median_frame"]
 
-MAD_TO_SIGMA = 1.4826  # of a Gaussian
+MAD_TO_SIGMA = float(1 / norm.ppf(0.75))  # of a Gaussian
+
+# A median of many Gaussian values scatters so much more than their mean.
+MEDIAN_PENALTY = float(np.sqrt(np.pi / 2))
 
 
 def median_frame(cube: FloatArray) -> FloatArray:
@@ -24,5 +29,4 @@ def mad_sigma(values: FloatArray, axis: int | None = None) -> FloatArray:
     """Return the standard deviation of a Gaussian of the same median absolute deviation, of what is there."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-        middle = np.nanmedian(values, axis=axis, keepdims=True)
-        return np.asarray(MAD_TO_SIGMA * np.nanmedian(np.abs(values - middle), axis=axis))
+        return np.asarray(mad_std(values, axis=axis, ignore_nan=True))

@@ -12,17 +12,19 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 from astropy.io import fits
 
+from astronmf import SequentialNMF
 from astronmf.imaging import PSF, Frames, Reduction, reduce
 from astronmf.imaging.combination import combine, turn
-from astronmf.imaging.companions import fit_companion
+from astronmf.imaging.companions import Companion, fit_companion
 from astronmf.imaging.detection.apertures import aperture_fluxes
 from astronmf.imaging.detection.matched import matched_filter
-from astronmf.imaging.detection.search import Search, find_companions
+from astronmf.imaging.detection.search import find_companions
 from astronmf.imaging.detection.signal_to_noise import snr_map
 from astronmf.imaging.geometry import radius
 from astronmf.imaging.preparation import recenter
@@ -35,6 +37,8 @@ FWHM = 4.6  # pixels, for apertures
 CORE = 9  # pixels
 SEPARATION, POSITION_ANGLE = 16.45, 210.9  # of the planet
 NUMBERS = range(6, 23, 2)
+TOLERANCES = (1e-3, 1e-4, 1e-5, 1e-6)
+AVERAGED = (12, 14, 16, 18, 20, 22)
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,7 @@ def away_from_edges(image: np.ndarray, fwhm: float) -> np.ndarray:
 
 def reductions(frames: Frames) -> list[Reduction]:
     """Return the reductions with each number of components, of one sequential build."""
-    options: dict[str, Any] = {"mode": "adi", "inner_radius": INNER, "outer_radius": OUTER}
-    full = reduce(frames, n_components=max(NUMBERS), **options)
+    full = _reduced(frames, n_components=max(NUMBERS))
     return [full.at(k) for k in NUMBERS]
 
 
@@ -145,6 +148,65 @@ def truth(data: BetaPic, fwhm: float) -> tuple[float, float]:
     return float(np.mean(fluxes)), float(np.nanmax(planet, axis=(1, 2)).mean())
 
 
+def of_default(data: BetaPic) -> list[str]:
+    """Return what the default number of components says of the planet."""
+    result, emptied = (_reduced(data.frames(planet=planet)) for planet in (True, False))
+    search = find_companions(result, data.core)
+    (first,) = search.companions
+    place = first.separation, first.position_angle
+    planet, whole = (fit_companion(result, psf, *place) for psf in (data.core, data.psf))
+    left = matched_filter(emptied, data.core).flux[round(planet.y), round(planet.x)]
+    mas, aperture = 1e3 * PIXEL_SCALE, near_planet(snr_map(result, FWHM))
+    turned = f"{planet.position_angle:.2f} ± {planet.position_angle_error:.2f} degrees"
+    return [
+        f"{len(result.components)} components: S/N {first.snr:.1f}, {first.significance:.1f} sigma",
+        f"aperture S/N: {aperture:.1f}",
+        f"separation: {mas * planet.separation:.1f} ± {mas * planet.position_error:.1f} mas, position angle: {turned}",
+        f"flux / truth: {_ratios(data, planet, search.filter.fwhm)}, error {planet.flux_error / planet.flux:.3f}",
+        f"by the forward model alone: {planet.forward_flux / planet.flux:.3f} of it",
+        f"in its place without it: {left / planet.flux:.3f} of it",
+        f"left after {planet.n_reductions} reductions without it: {planet.flux_left / planet.flux:.4f} of it",
+        f"with the whole PSF, flux / truth: {_ratios(data, whole, search.filter.fwhm)}",
+    ]
+
+
+def _ratios(data: BetaPic, planet: Companion, fwhm: float) -> str:
+    """Return a companion's flux over that of the planet that was taken out."""
+    aperture, peak = truth(data, fwhm)
+    return f"{planet.aperture_flux / aperture:.3f} (aperture), {planet.peak / peak:.3f} (peak)"
+
+
+def of_tolerances(data: BetaPic) -> list[str]:
+    """Return lines of a table of what the tolerance of the build costs and changes."""
+    lines = []
+    for tol in TOLERANCES:
+        began = perf_counter()
+        result = _reduced(data.frames(), estimator=SequentialNMF(None, tol=tol))
+        seconds = perf_counter() - began
+        (planet,) = find_companions(result, data.core).companions
+        lines.append(f"| {tol:g} | {seconds:.1f} | {result.chi2:.4g} | {planet.snr:.1f} | {planet.flux:.0f} |")
+    return lines
+
+
+def of_averages(data: BetaPic) -> list[str]:
+    """Return how long a map takes, and how quiet the mean of several is, in the cube without the planet."""
+    result = _reduced(data.frames(planet=False), n_components=max(NUMBERS))
+    began = perf_counter()
+    maps = [matched_filter(result.at(k), data.core) for k in AVERAGED]
+    seconds = (perf_counter() - began) / len(maps)
+    scatters = [np.nanmedian(away_from_edges(one.statistics().scatter, one.fwhm)) for one in maps]
+    mean = matched_filter(result, data.core, n_components=AVERAGED)
+    together = np.nanmedian(away_from_edges(mean.statistics().scatter, mean.fwhm))
+    quietest = together / min(scatters)
+    return [
+        f"the mean of maps with {AVERAGED} components scatters {quietest:.2f} times the best; {seconds:.1f} s a map"
+    ]
+
+
+def _reduced(frames: Frames, **options: Any) -> Reduction:
+    return reduce(frames, mode="adi", inner_radius=INNER, outer_radius=OUTER, **options)
+
+
 def main() -> None:
     """Print the tables."""
     data = BetaPic.find()
@@ -153,26 +215,12 @@ def main() -> None:
     print("\n".join(table_of_numbers(data)), flush=True)
     others = by_principal_components(data)
     print(
-        f"\nprincipal components, median image: {min(others):.1f} to {max(others):.1f}, median {np.median(others):.1f}"
+        f"\nprincipal components, median image: {min(others):.1f} to {max(others):.1f}, median {np.median(others):.2f}"
     )
-    result = reduce(data.frames(), mode="adi", inner_radius=INNER, outer_radius=OUTER)
-    search: Search = find_companions(result, data.core)
-    print(f"\ndefault: {len(result.components)} components, {len(search.companions)} companions")
-    first = search.companions[0]
-    print(f"S/N {first.snr:.1f}, {first.significance:.1f} sigma; aperture S/N {near_planet(snr_map(result, FWHM)):.1f}")
-    planet = fit_companion(result, data.core, first.separation, first.position_angle)
-    error = 1e3 * PIXEL_SCALE * planet.position_error
-    turn_error = np.rad2deg(planet.position_error / planet.separation)
-    print(f"separation {1e3 * PIXEL_SCALE * planet.separation:.1f} ± {error:.1f} mas, ", end="")
-    print(f"position angle {planet.position_angle:.2f} ± {turn_error:.2f} degrees")
-    aperture, peak = truth(data, search.filter.fwhm)
-    print(f"flux / truth: {planet.aperture_flux / aperture:.3f} (aperture), {planet.peak / peak:.3f} (peak), ", end="")
-    print(f"error {planet.flux_error / planet.flux:.3f}; counts in all: {planet.flux:.0f}, ", end="")
-    print(f"by the forward model alone {planet.forward_flux:.0f}")
-    emptied = reduce(data.frames(planet=False), mode="adi", inner_radius=INNER, outer_radius=OUTER)
-    row, column = round(planet.y), round(planet.x)
-    print(f"in its place without it: {matched_filter(emptied, data.core).flux[row, column] / planet.flux:.3f} of it")
-    print(f"left after {planet.n_reductions} reductions without it: {planet.flux_left / planet.flux:.4f} of it")
+    print("\n" + "\n".join(of_default(data)), flush=True)
+    print("\n| tol | seconds | χ² | S/N | flux |\n|---|---|---|---|---|")
+    print("\n".join(of_tolerances(data)), flush=True)
+    print("\n" + "\n".join(of_averages(data)))
 
 
 if __name__ == "__main__":

@@ -11,8 +11,10 @@ Needs VIP, applefy and pyKLIP (``pip install "astronmf[benchmark]"``); takes sev
 from __future__ import annotations
 
 import re
+import sys
 import warnings
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from importlib.metadata import version
 from itertools import groupby
 from pathlib import Path
@@ -21,12 +23,11 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 
+from benchmarks.betapic import BetaPic, truth
+
 PAGE = Path(__file__).parents[1] / "docs" / "neighbours.md"
 SECTION = re.compile(r"^## (.*)$")
-FIRST_WITHOUT_QUANTITIES = (
-    2,
-    1,
-)  # of photutils: apertures at quantities, as applefy has them, are refused from here on
+FIRST_WITHOUT_QUANTITIES = (2, 1)  # of photutils: no apertures at quantities, as applefy has them, from here on
 
 Namespace = dict[str, Any]
 Block = tuple[str, int, str]  # section, line of the page, code
@@ -51,19 +52,20 @@ def blocks(page: str) -> list[Block]:
 def run(block: Block, namespace: Namespace) -> None:
     """Execute a block; an error names its place in the page."""
     _, line, code = block
-    exec(compile("\n" * (line - 1) + code, PAGE.name, "exec"), namespace)
+    with redirect_stdout(sys.stderr):  # VIP and applefy tell of their progress
+        exec(compile("\n" * (line - 1) + code, PAGE.name, "exec"), namespace)
 
 
 def vip(found: Namespace) -> list[str]:
     """Return what the VIP section says of its contrast curve and companion fit."""
-    curve = found["curve"]
-    sensitivity = np.asarray(curve["sensitivity_student"], dtype=float)
-    nearest = float(min(curve["distance"])) / found["fwhm"]
+    curve, fwhm = found["curve"], found["fwhm"]
+    beyond = np.asarray(curve["sensitivity_student"], dtype=float)[np.asarray(curve["distance"]) > 2 * fwhm]
     r, angle, flux = (float(found[name][0]) for name in ("r", "position_angle", "flux"))
+    removed, _ = truth(BetaPic.find(), fwhm)
     return [
-        f"curve: finite at {np.isfinite(sensitivity).sum()} of {len(sensitivity)} separations from {nearest:.1f} FWHM on",
-        f"companion: {r:.2f} px, position angle {angle:.1f} degrees, flux {flux:.0f} (FWHM of the template "
-        f"{found['fwhm']:.1f} px)",
+        f"curve: finite at {np.isfinite(beyond).sum()} of {len(beyond)} separations beyond 2 FWHM",
+        f"companion: {r:.2f} px, position angle {angle:.1f} degrees, flux {flux:.0f}; template's FWHM {fwhm:.1f} px",
+        f"taken out of the cube without planet: {removed:.0f} in an aperture of one FWHM; ratio {flux / removed:.2f}",
     ]
 
 

@@ -27,8 +27,8 @@ __all__ = ["MODES", "Recipe", "Subtracted", "default_combination", "default_comp
 MODES = ("rdi", "adi", "ardi")
 
 
-# Frames of a sequence are like their neighbours: `docs/validation.md` shows how the noise on beta Pictoris falls until
-# there are about so many components, and then stays.
+# Frames of a sequence are like their neighbours: `docs/validation.md` shows how beta Pictoris b stands out more until
+# there are about so many components, and no more beyond.
 FRAMES_PER_COMPONENT = 4
 MOST_BY_DEFAULT = 30
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
-from astronmf._validation import fail
+import numpy as np
+
+from astronmf._validation import check_shape, fail
 from astronmf.exceptions import FormatError
 
-__all__ = ["providers", "read", "write"]
+__all__ = ["providers", "read", "read_stack", "write"]
 
 Class = TypeVar("Class")
 
@@ -46,6 +49,36 @@ def read(cls: type[Class], path: Any, format: str | None, **options: Any) -> Cla
             raise fail(name, f"left out: format {found!r} has {', '.join(known) or 'no options'}", value)
     result: Class = registry.read(cls, str(where), format=found, **options)
     return result
+
+
+def read_stack(cls: type[Any], path: Any, format: str | None, options: dict[str, Any]) -> Any:  # noqa: A002
+    """Return what one file or several hold, in one stack; an array of angles is that of all of them together.
+
+    Parameters
+    ----------
+    cls
+        A class with ``concatenate`` and a ``geometry``.
+    path : path, or sequence of paths
+    format, options
+        As for `read`.
+
+    Raises
+    ------
+    ValueError
+        If there is no file, or not an angle for everything that they hold.
+    """
+    if not isinstance(path, list | tuple):
+        return read(cls, path, format, **options)
+    if not path:
+        raise fail("path", "at least one file", "an empty list")
+    angles: Any = options.get("angles")
+    given = bool(np.ndim(angles))
+    each = [read(cls, one, format, **(options | ({"angles": None} if given else {}))) for one in path]
+    stack = each[0] if len(each) == 1 else cls.concatenate(each)
+    if given:
+        check_shape("angles", np.asarray(angles), (len(stack),))
+        stack.geometry = replace(stack.geometry, angles=angles)
+    return stack
 
 
 def write(content: Any, path: Any, format: str, **options: Any) -> None:  # noqa: A002

@@ -223,23 +223,8 @@ class Frames(NDData):
             Of the format: ``center``, ``angles``, ``angle_key``, ``angle_column``, ``pixel_scale``, ``dq_bits``, …;
             ``mapping="instrument.toml"`` for instruments that have no reader.
         """
-        if isinstance(path, list | tuple):
-            if not path:
-                raise fail("path", "at least one file", "an empty list")
-            return cls._read_all(list(path), format, options)
-        return _formats.read(cls, path, format, **options)
-
-    @classmethod
-    def _read_all(cls, paths: list[Any], format: str | None, options: dict[str, Any]) -> Frames:  # noqa: A002
-        """Read several files into one stack; an array of angles is that of all their frames."""
-        angles: Any = options.get("angles")
-        if np.ndim(angles):
-            options = options | {"angles": None}
-        frames = cls.concatenate([cls.read(one, format=format, **options) for one in paths])
-        if np.ndim(angles):
-            check_shape("angles", np.asarray(angles), (len(frames),))
-            frames.geometry = replace(frames.geometry, angles=angles)
-        return frames
+        found: Frames = _formats.read_stack(cls, path, format, options)
+        return found
 
     def write(self, path: Any, *, format: str = "fits", **options: Any) -> None:  # noqa: A002
         """Write SCI, ERR, DQ and a table of the frames.

@@ -282,24 +282,8 @@ class SpectralFrames(NDData):
         **options
             Of the format: ``wavelengths``, ``center``, ``angles``, ``pixel_scale``, …
         """
-        if isinstance(path, list | tuple) and len(path) != 1:
-            return cls._read_all(list(path), format, options)
-        path = path[0] if isinstance(path, list | tuple) else path
-        return _formats.read(cls, path, format, **options)
-
-    @classmethod
-    def _read_all(cls, paths: list[Any], format: str | None, options: dict[str, Any]) -> SpectralFrames:  # noqa: A002
-        """Read several files into one stack; an array of angles is that of all their exposures."""
-        if not paths:
-            raise fail("path", "at least one file", "an empty list")
-        angles: Any = options.get("angles")
-        if np.ndim(angles):
-            options = options | {"angles": None}
-        frames = cls.concatenate(cls.read(one, format=format, **options) for one in paths)
-        if np.ndim(angles):
-            check_shape("angles", np.asarray(angles), (len(frames),))
-            frames.geometry = replace(frames.geometry, angles=angles)
-        return frames
+        found: SpectralFrames = _formats.read_stack(cls, path, format, options)
+        return found
 
     def write(self, path: Any, *, format: str = "fits", **options: Any) -> None:  # noqa: A002
         """Write SCI, ERR, DQ, WAVELENGTHS and a table of the exposures.

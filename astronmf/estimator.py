@@ -226,7 +226,7 @@ class _Factorizer:
         for name, factor in (("init[0]", coefficients), ("init[1]", components)):
             if (factor < 0).any():
                 raise fail(name, "non-negative", f"a smallest value of {np.nanmin(factor):g}")
-            if (factor > LARGEST_START).any():
+            if float(np.nanmax(factor, initial=0.0)) > LARGEST_START:  # which single precision cannot hold
                 raise fail(name, f"finite and below {LARGEST_START:g}", f"{np.nanmax(factor):g}")
         return in_problem_units(problem, coefficients, components)
 

@@ -469,3 +469,11 @@ def test_observations_of_another_shape_are_not_transformed(images, make):
         found.transform(images.X[0])
     with pytest.raises(ValueError, match=re.escape("'coefficients' must be of shape (any, 2), got (4, 3)")):
         found.inverse_transform(np.ones((4, 3)))
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64"])
+def test_a_start_may_be_of_either_precision(kind):
+    coefficients, components = np.random.default_rng(82).random((6, 2)), np.random.default_rng(83).random((2, 9))
+    expected = NMF(2, init=(coefficients, components), tol=1e-8).fit(DATA)
+    found = NMF(2, init=(coefficients.astype(kind), components.astype(kind)), tol=1e-8).fit(DATA)
+    np.testing.assert_allclose(found.chi2_, expected.chi2_, rtol=1e-5)

@@ -64,6 +64,8 @@ def plot_contrast(
     if companions is not None:
         _draw_companions(axes, companions, companions[column].to_value(unit))
     _contrast_axis(axes, axis)
+    if any((table["contrast"] < 1).any() for table in tables):  # what is brighter than the star is no companion of it
+        axes.set_ylim(top=min(axes.get_ylim()[1], 1.0))
     axes.set_ylabel(f"{_sigma(tables)}contrast")
     axes.legend()
     figure.suptitle(heading(tables[0].meta), parse_math=False)

@@ -152,3 +152,11 @@ def test_labels_are_as_many_as_curves():
 def test_a_curve_is_no_map():
     with pytest.raises(ValueError, match="got one without completeness, contrast_50, contrast_95"):
         plot_completeness(curve())
+
+
+@pytest.mark.parametrize("brightest", [30.0, 0.01])
+def test_the_axis_ends_where_a_companion_would_outshine_its_star(brightest):
+    table = curve()
+    table["contrast"][0] = brightest
+    top = axes_of(plot_contrast(table)).get_ylim()[1]
+    assert brightest < top < 1 if brightest < 1 else top == 1

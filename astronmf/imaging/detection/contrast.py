@@ -23,6 +23,9 @@ __all__ = ["contrast_curve"]
 
 LARGEST_SIGMA = 20.0
 
+#: Times the noise: where few places say what that is, the limit is so bright that components would take up all of it.
+BRIGHTEST = 20.0
+
 
 def contrast_curve(
     reduction: Reduction,
@@ -75,8 +78,9 @@ def contrast_curve(
     n_position_angles : int
         At which companions are put in, one after the other.
     flux : float, (m,) array or Quantity, optional
-        Total flux of those companions, one or for each separation. ``τ · noise`` by default: what would just be
-        detected if nothing of it were lost. A much brighter companion loses more of itself to the components.
+        Total flux of those companions, one or for each separation. ``τ · noise`` by default, what would just be
+        detected if nothing of it were lost, and no more than 20 times the noise, which τ is where five places say what
+        that is. A much brighter companion loses more of itself to the components.
     companions : "find", None, list of Companion, or table of `companion_table`
         Those in the data; they are taken off before anything is measured, and what is within one FWHM of them is no
         noise. "find": those that `find_companions` finds.
@@ -130,7 +134,8 @@ def contrast_curve(
     image = without(how.image(base.reduction), base.excluded)
     rings = known_separations(how, image, _in_pixels(separations, reduction))
     noise = how.noise(image, rings)
-    put_in = noise.limit(sigma) if flux is None else check_fluxes(flux, rings, reduction)
+    usual = np.minimum(noise.limit(sigma), BRIGHTEST * noise.noise)
+    put_in = usual if flux is None else check_fluxes(flux, rings, reduction)
     knots = knots_of(rings, point.fwhm)
     angles = spread_angles(len(knots), n_position_angles)
     measured = throughput_of(base, how, rings[knots], angles, put_in[knots], warm=warm, progress=progress)

@@ -349,3 +349,14 @@ def test_a_curve_can_be_of_an_average_over_numbers_of_components(reduction):
 def test_an_average_is_of_the_matched_filter_alone(reduction):
     with pytest.raises(ValueError, match="'n_components' must be left out with method='aperture'"):
         curve_of(reduction, method="aperture", n_components=(2, 3))
+
+
+def test_near_the_star_what_is_put_in_is_no_brighter_than_twenty_times_the_noise(reduction):
+    curve = curve_of(reduction, separations=[3.5, 4.5, 9.0])
+    put_in, noise = (curve[name].value for name in ("injected_flux", "noise"))
+    assert curve["n_test"][0] < 6
+    np.testing.assert_allclose(put_in[:1], 20 * noise[:1])
+    assert put_in[2] < 20 * noise[2]
+    np.testing.assert_allclose(
+        put_in[2], threshold(5, curve["n_test"][2]) * np.sqrt(1 + 1 / curve["n_test"][2]) * noise[2]
+    )

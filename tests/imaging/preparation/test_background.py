@@ -114,5 +114,5 @@ def test_a_frame_without_a_valid_pixel_is_named():
 
 
 def test_a_unit_that_the_frames_lack_is_refused():
-    with pytest.raises(ValueError, match="'background' must be without a unit, as the frames are, got Jy"):
+    with pytest.raises(ValueError, match="'background' must be without a unit, as the data are, got Jy"):
         subtract_background(Frames(np.ones((1, 3, 3))), 3 * u.Jy)

@@ -12,6 +12,7 @@ import warnings
 __all__ = [
     "AstroNMFWarning",
     "ConvergenceWarning",
+    "DegeneracyWarning",
     "FormatError",
     "GeometryWarning",
     "MissingDataWarning",
@@ -30,6 +31,10 @@ class AstroNMFWarning(UserWarning):
 
 class ConvergenceWarning(AstroNMFWarning):
     """An iteration ended at its limit, before its tolerance."""
+
+
+class DegeneracyWarning(AstroNMFWarning):
+    """The data do not tell one thing from another, or hardly."""
 
 
 class MissingDataWarning(AstroNMFWarning):

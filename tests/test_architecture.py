@@ -32,6 +32,8 @@ RESERVED = {
     "numba": ("kernels",),
     "llvmlite": ("kernels._vector",),
     "matplotlib": ("plotting",),
+    "corner": ("plotting",),
+    "emcee": ("imaging.modelling.sampling",),
     "photutils": ("imaging", "datasets"),
     "threadpoolctl": ("core.parallel",),
     "astropy": tuple(chain.from_iterable(LAYERS[3:])),

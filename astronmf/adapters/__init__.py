@@ -19,9 +19,11 @@ if TYPE_CHECKING:
         references_from_klip,
     )
     from astronmf.adapters.vip import frames_from_vip, frames_from_vip_dataset, vip_algo, vip_dataset
+    from astronmf.adapters.vip_disk import VIPDisk
 
 __all__ = [
     "ApplefyReduction",
+    "VIPDisk",
     "frames_from_klip",
     "frames_from_vip",
     "frames_from_vip_dataset",
@@ -37,6 +39,7 @@ __getattr__, __dir__ = lazily(
     __name__,
     {
         "ApplefyReduction": "adapters.applefy",
+        "VIPDisk": "adapters.vip_disk",
         "frames_from_klip": "adapters.pyklip",
         "frames_from_vip": "adapters.vip",
         "frames_from_vip_dataset": "adapters.vip",

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from astronmf import __version__
-from astronmf.cli import common, components, contrast, demo, detect, info, plot, prepare, reduce
+from astronmf.cli import common, components, contrast, demo, detect, fit, forward, info, plot, prepare, reduce
 
 __all__ = ["app", "main"]
 
@@ -26,6 +26,8 @@ for command, module in (
     ("components", components),
     ("detect", detect),
     ("contrast", contrast),
+    ("forward", forward),
+    ("fit", fit),
     ("info", info),
     ("plot", plot),
 ):

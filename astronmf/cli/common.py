@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 # Options that take all that follows them, up to the next option.
-MANY_VALUES = ("--references", "-r")
+MANY_VALUES = ("--references", "-r", "--template", "-t")
 
 FIGURES = (".png", ".pdf", ".svg")
 

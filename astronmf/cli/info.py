@@ -13,7 +13,7 @@ __all__ = ["read_any", "run"]
 
 
 def run(file: Annotated[Path, typer.Argument(metavar="FILE", help="A FITS file.", show_default=False)]) -> None:
-    """Say what a FITS file holds: a reduction, components, or frames."""
+    """Say what a FITS file holds: a reduction, components, a fit, a forward model, or frames."""
     try:
         rows = describe(read_any(file))
     except ValueError as error:
@@ -25,9 +25,11 @@ def run(file: Annotated[Path, typer.Argument(metavar="FILE", help="A FITS file."
 
 
 def read_any(path: Path, **options: Any) -> Any:
-    """Return the reduction, components or frames in a file."""
+    """Return the reduction, components, fit, forward model or frames in a file."""
     from astronmf import Components
     from astronmf.imaging import Frames, Reduction
+    from astronmf.imaging.modelling.fit_result import TemplateFit
+    from astronmf.imaging.modelling.forward_images import ForwardImages
     from astronmf.io.files import open_fits
 
     names = {hdu.name for hdu in open_fits(path)}
@@ -35,20 +37,28 @@ def read_any(path: Path, **options: Any) -> Any:
         return Reduction.read(path)
     if {"COMPONENTS", "REFERENCES", "STAGES"} <= names:
         return Components.read(path)
+    if {"AMPLITUDES", "TEMPLATES", "COVARIANCE"} <= names:
+        return TemplateFit.read(path)
+    if {"FORWARD", "SOURCE", "ACTIVE_SETS"} <= names:
+        return ForwardImages.read(path)
     return Frames.read(path, **options)
 
 
 def describe(content: Any) -> list[tuple[str, str]]:
-    """Return names and values that describe a reduction, components or frames."""
+    """Return names and values that describe what a file holds."""
     from astronmf import Components
     from astronmf.cli.reduce import summary_rows
     from astronmf.imaging import Reduction
+    from astronmf.imaging.modelling.fit_result import TemplateFit
+    from astronmf.imaging.modelling.forward_images import ForwardImages
 
     if isinstance(content, Reduction):
         rows = [("holds", "a reduction"), *summary_rows(content)]
         return [*rows, ("command", str(content.meta.get("command", ""))), *_inputs(content.meta)]
     if isinstance(content, Components):
         return [("holds", "components"), *_component_rows(content), *_inputs(content.meta)]
+    if isinstance(content, TemplateFit | ForwardImages):
+        return [*_model_rows(content), ("command", str(content.meta.get("command", ""))), *_inputs(content.meta)]
     return [("holds", "frames"), *_frame_rows(content), *_inputs(content.meta)]
 
 
@@ -61,6 +71,20 @@ def _component_rows(content: Any) -> list[tuple[str, str]]:
         ("pixels not covered", str(int(content.mask.sum()))),
         ("weights", str(content.meta.get("weights_origin", ""))),
     ]
+
+
+def _model_rows(content: Any) -> list[tuple[str, str]]:
+    """Return what a fit or a forward model found."""
+    from astronmf.cli import fit, forward
+    from astronmf.imaging.modelling.forward_images import ForwardImages
+
+    if isinstance(content, ForwardImages):
+        return [("holds", "a forward model"), *forward.summary_rows(content)]
+    rows = [("holds", "a fit of templates")]
+    rows += [(row[0], f"{row[1]} ({row[3]})") for row in fit.template_listing(content)[1]]
+    if content.parameters is not None:
+        rows += [(row[0], row[1]) for row in fit.parameter_listing(content.parameters)[1]]
+    return [*rows, *fit.summary_rows(content)]
 
 
 def _frame_rows(content: Any) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ def run(
     center: common.Center = None,
     overwrite: common.Overwrite = False,
 ) -> None:
-    """Draw a reduction, components, or frames."""
+    """Draw a reduction, components, a fit, a forward model, or frames."""
     from astronmf import plotting
 
     common.check_outputs(overwrite=overwrite, figures=(output,), inputs=(file,))

@@ -73,6 +73,9 @@ def run(
     scale: Annotated[
         str, typer.Option("--scale", help="bff, bff-ren2018, bff-nmf_imaging, none, or a number.")
     ] = "bff",
+    scale_by: Annotated[
+        str, typer.Option("--scale-by", help="Frames that share a best factor: frame (none), roll, or all.")
+    ] = "frame",
     combine: Annotated[
         str | None,
         typer.Option("--combine", help="mean, median, or weighted.", show_default="rdi: mean; others: weighted"),
@@ -132,6 +135,7 @@ def run(
             imputation_mask=common.read_mask(imputation_mask),
             imputation_frame=imputation_frame,
             scale=as_scale(scale),
+            scale_by=scale_by,
             combine=combine,
             estimator=common.estimator(tol, max_iter, seed),
             progress=progress,

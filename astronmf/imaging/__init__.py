@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from astronmf.imaging.frames import Frames
     from astronmf.imaging.geometry import Geometry
     from astronmf.imaging.injection import inject, inject_image
+    from astronmf.imaging.modelling.callable_model import CallableModel
+    from astronmf.imaging.modelling.fit_result import TemplateFit
+    from astronmf.imaging.modelling.forward_model import ForwardModel
+    from astronmf.imaging.modelling.noise import reference_systematics
+    from astronmf.imaging.modelling.observing import Observer
+    from astronmf.imaging.modelling.rings import EdgeOnDisk, Ring
+    from astronmf.imaging.modelling.sampling import sample_posterior
+    from astronmf.imaging.modelling.sources import PointSource, SkyImage, Source
     from astronmf.imaging.psf import PSF
     from astronmf.imaging.reduction import Reduction
     from astronmf.imaging.spectral import reduce_spectral
@@ -21,12 +29,21 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PSF",
+    "CallableModel",
     "Companion",
+    "EdgeOnDisk",
+    "ForwardModel",
     "Frames",
     "Geometry",
+    "Observer",
+    "PointSource",
     "Reduction",
+    "Ring",
+    "SkyImage",
+    "Source",
     "SpectralFrames",
     "SpectralReduction",
+    "TemplateFit",
     "build_components",
     "find_companions",
     "fit_companion",
@@ -34,18 +51,29 @@ __all__ = [
     "inject_image",
     "reduce",
     "reduce_spectral",
+    "reference_systematics",
+    "sample_posterior",
 ]
 
 __getattr__, __dir__ = lazily(
     __name__,
     {
+        "CallableModel": "imaging.modelling.callable_model",
         "Companion": "imaging.companions",
+        "EdgeOnDisk": "imaging.modelling.rings",
+        "ForwardModel": "imaging.modelling.forward_model",
         "Frames": "imaging.frames",
         "Geometry": "imaging.geometry",
+        "Observer": "imaging.modelling.observing",
         "PSF": "imaging.psf",
+        "PointSource": "imaging.modelling.sources",
         "Reduction": "imaging.reduction",
+        "Ring": "imaging.modelling.rings",
+        "SkyImage": "imaging.modelling.sources",
+        "Source": "imaging.modelling.sources",
         "SpectralFrames": "imaging.spectral_frames",
         "SpectralReduction": "imaging.spectral_reduction",
+        "TemplateFit": "imaging.modelling.fit_result",
         "build_components": "imaging.subtraction",
         "find_companions": "imaging.detection.search",
         "fit_companion": "imaging.companions",
@@ -53,5 +81,7 @@ __getattr__, __dir__ = lazily(
         "inject_image": "imaging.injection",
         "reduce": "imaging.subtraction",
         "reduce_spectral": "imaging.spectral",
+        "reference_systematics": "imaging.modelling.noise",
+        "sample_posterior": "imaging.modelling.sampling",
     },
 )

@@ -12,35 +12,15 @@ Where the components were built from the science frames, they have taken up a sh
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from astronmf._typing import FloatArray
-from astronmf._validation import as_real_array, check_shape, fail
-from astronmf.imaging.geometry import Geometry, from_sky
 from astronmf.imaging.target import Bases
 
-__all__ = ["forward_frames", "sources_in_frames"]
+__all__ = ["forward_frames"]
 
 # Frames that share their components are multiplied with them together, but not too many: for memory.
 FRAMES_AT_ONCE = 32
-
-
-def sources_in_frames(image: Any, geometry: Geometry, shape: tuple[int, int, int]) -> FloatArray:
-    """Return a north-up image in the orientation of each frame: (n, y, x), which is `shape`.
-
-    Raises
-    ------
-    ValueError
-        If its shape is not that of a frame, or it is not finite everywhere.
-    """
-    values = as_real_array("image", image).astype(np.float64)
-    check_shape("image", values, shape[1:])
-    if not np.isfinite(values).all():
-        found = f"{int((~np.isfinite(values)).sum())} NaN or Inf"
-        raise fail("image", "finite everywhere (0 where there is no source)", found)
-    return np.nan_to_num(np.stack([from_sky(values, geometry, i) for i in range(shape[0])]))
 
 
 def forward_frames(

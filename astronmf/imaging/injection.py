@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from astronmf._typing import FloatArray
 from astronmf._validation import check_broadcast, fail
-from astronmf.exceptions import GeometryWarning, warn
-from astronmf.imaging.forward import sources_in_frames
+from astronmf.imaging.exposures import add_point, check_inside, rotation_in_exposure
 from astronmf.imaging.frames import Frames
-from astronmf.imaging.geometry import Geometry, center_pixel, in_degrees, in_pixels
+from astronmf.imaging.geometry import Geometry, in_degrees, in_pixels
+from astronmf.imaging.modelling.observing import Observer
+from astronmf.imaging.modelling.sources import as_source
 from astronmf.imaging.plain import values_in
-from astronmf.imaging.psf import PSF, add_source
+from astronmf.imaging.psf import PSF
 
-__all__ = ["exposure_angles", "inject", "inject_image", "rotation_in_exposure", "source_frames"]
-
-LONGEST_STEP = 0.25  # pixels between the places at which a moving source is drawn
+__all__ = ["inject", "inject_image", "source_frames"]
 
 
 def inject(
@@ -64,7 +62,8 @@ def inject(
     turn = rotation_in_exposure(smearing, frames.geometry, len(frames))
     data = frames.data.copy()
     for place, totals in zip(places, fluxes, strict=True):
-        _add_companion(data, frames.geometry, point, place, turn, totals)
+        check_inside(frames.geometry, place, turn, frames.shape[1:])
+        add_point(data, frames.geometry, point, place, turn, fluxes=totals)
     return frames.replace_data(data)
 
 
@@ -75,9 +74,9 @@ def inject_image(frames: Frames, image: Any, *, smearing: Any = None) -> Frames:
     ----------
     frames : Frames
         Not modified.
-    image : (y, x) array or Quantity
-        On the pixels of `Reduction.combined`: north up, star at ``(n_x // 2, n_y // 2)``, as seen by the telescope
-        (convolved), finite, in the frames' unit.
+    image : (y, x) array, Quantity, NDData or Source
+        As seen by the telescope (convolved), finite, north up. Without coordinates of its own it is on the pixels of
+        `Reduction.combined`, star at ``(n_x // 2, n_y // 2)``. A `SkyImage` may have others.
     smearing
         As for `inject`.
 
@@ -90,18 +89,16 @@ def inject_image(frames: Frames, image: Any, *, smearing: Any = None) -> Frames:
     ------
     ValueError
         If the image has another shape than a frame, or is not finite everywhere.
+
+    Warns
+    -----
+    GeometryWarning
+        If there is light along the image's edge and frames go on there.
     """
-    values = values_in("image", image, frames.unit)
-    turn = rotation_in_exposure(smearing, frames.geometry, len(frames))
-    rows, columns = np.nonzero(values) if values.shape == frames.shape[1:] else ([0], [0])
-    if len(rows) == 0:
+    observer = Observer(frames.geometry, frames.shape, smearing=smearing, unit=frames.unit)
+    sources = as_source("image", image).frames(observer)
+    if not sources.any():
         return frames.replace_data(frames.data.copy())
-    x, y = center_pixel(frames.shape[1:])
-    reach = float(np.hypot(np.subtract(columns, x), np.subtract(rows, y)).max())
-    moments = _moments(reach, float(np.abs(turn).max()))
-    sources = np.zeros(frames.shape)
-    for moment in moments:
-        sources += sources_in_frames(values, _turned(frames.geometry, moment * turn), frames.shape) / len(moments)
     return frames.replace_data((frames.data + sources).astype(frames.data.dtype))
 
 
@@ -132,54 +129,7 @@ def source_frames(
     (n, y, x) array
         float64, in the detector's orientation.
     """
-    (place,) = _places(separation, position_angle, geometry)
-    out = np.zeros(shape)
-    _add_companion(out, geometry, psf, place, rotation_in_exposure(smearing, geometry, len(out)), np.ones(len(out)))
-    return out
-
-
-def rotation_in_exposure(smearing: Any, geometry: Geometry, n: int) -> FloatArray:
-    """Return by how many degrees the sky turns during each of `n` exposures, (n,).
-
-    Parameters
-    ----------
-    smearing : float, (n,) array, Quantity, "angles" or None
-        Degrees; `None` is 0. "angles": each frame's smaller difference from its neighbours' angles, as if one exposure
-        followed the other without a break; a gap on one side does not count.
-    geometry : Geometry
-    n : int
-
-    Raises
-    ------
-    ValueError
-        If "angles" are asked for and there are fewer than two.
-    """
-    if smearing is None:
-        return np.zeros(n)
-    if isinstance(smearing, str):
-        if smearing != "angles":
-            raise fail("smearing", "degrees, 'angles' or None", repr(smearing))
-        if geometry.angles is None or n < 2:
-            raise fail("smearing", "given in degrees, where there are no neighbouring angles", repr(smearing))
-        steps = (np.diff(geometry.angles) + 180.0) % 360.0 - 180.0
-        before, after = np.append(steps[0], steps), np.append(steps, steps[-1])
-        return np.where(np.abs(before) < np.abs(after), before, after)
-    return np.array(check_broadcast("smearing", np.asarray(in_degrees("smearing", smearing)), (n,)))
-
-
-def exposure_angles(smearing: Any, geometry: Geometry, n: int, reach: float) -> FloatArray:
-    """Return the frames' angles at moments of equal length within each exposure: (n, moments).
-
-    Parameters
-    ----------
-    smearing, geometry, n
-        As for `rotation_in_exposure`.
-    reach : float
-        Pixels from the star within which no step between moments is longer than a quarter of a pixel.
-    """
-    turn = rotation_in_exposure(smearing, geometry, n)
-    middles = np.array([geometry.angle_of(i) for i in range(n)])
-    return np.asarray(middles[:, None] + turn[:, None] * _moments(reach, float(np.abs(turn).max())))
+    return Observer(geometry, shape, psf, smearing=smearing).point(separation, position_angle)
 
 
 def _places(separation: Any, position_angle: Any, geometry: Geometry) -> list[tuple[float, float]]:
@@ -203,53 +153,3 @@ def _fluxes(flux: Any, frames: Frames, companions: int) -> FloatArray:
         raise fail("flux", "finite", f"{int((~np.isfinite(values)).sum())} NaN or Inf")
     columns = values[:, None] if values.ndim == 1 else values
     return check_broadcast("flux", columns, (companions, len(frames)))
-
-
-def _add_companion(
-    data: FloatArray,
-    geometry: Geometry,
-    psf: PSF,
-    place: tuple[float, float],
-    turn: FloatArray,
-    fluxes: FloatArray,
-) -> None:
-    """Add one companion to frames, (n, y, x), in place."""
-    tracks = _tracks(geometry, place, turn)
-    _check_inside(tracks, data.shape, place)
-    for image, track, flux in zip(data, tracks, fluxes, strict=True):
-        add_source(image, psf, track[:, 0], track[:, 1], flux / len(track))
-
-
-def _tracks(geometry: Geometry, place: tuple[float, float], turn: FloatArray) -> list[FloatArray]:
-    """Return where a companion is during each exposure: (x, y) at moments of equal length, (moments, 2) a frame."""
-    tracks = []
-    for i, degrees in enumerate(turn):
-        angles = geometry.angle_of(i) + degrees * _moments(place[0], abs(degrees))
-        tracks.append(replace(geometry, angles=angles).positions(*place))
-    return tracks
-
-
-def _moments(reach: float, degrees: float) -> FloatArray:
-    """Return the middles of equal parts of an exposure, −0.5 to 0.5, so many that no step is longer than allowed."""
-    count = max(1, int(np.ceil(reach * np.deg2rad(degrees) / LONGEST_STEP)))
-    return np.asarray((np.arange(count) + 0.5) / count - 0.5)
-
-
-def _turned(geometry: Geometry, degrees: FloatArray) -> Geometry:
-    """Return the geometry with the frames' angles advanced by (n,) degrees."""
-    return replace(geometry, angles=degrees + (0.0 if geometry.angles is None else geometry.angles))
-
-
-def _check_inside(tracks: list[FloatArray], shape: tuple[int, ...], place: tuple[float, float]) -> None:
-    """Raise if a companion is outside all frames, warn if it is outside some."""
-    limits = np.array(shape[:0:-1]) - 0.5
-    middles = np.array([track.mean(axis=0) for track in tracks])
-    outside = np.any((middles < -0.5) | (middles > limits), axis=1)
-    where = f"{place[0]:g} pixels at {place[1]:g} degrees"
-    if outside.all():
-        raise fail("separation", "such that the companion is inside the frame", where)
-    if outside.any():
-        warn(
-            f"the companion at {where} is outside the frame in {int(outside.sum())} of {len(tracks)} frames",
-            GeometryWarning,
-        )

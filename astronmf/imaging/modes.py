@@ -17,7 +17,7 @@ from astronmf.imaging.combination import METHODS
 from astronmf.imaging.frames import Frames, check_same_grid
 from astronmf.imaging.own_bases import OwnBases, learn_own_bases
 from astronmf.imaging.rotation import allowed_references, check_rotation
-from astronmf.imaging.scaling import DEFAULT
+from astronmf.imaging.scaling import DEFAULT, GROUPINGS
 from astronmf.imaging.self_reference import SelfReference, mean_weights, own_hats, shared_hats
 from astronmf.imaging.target import Bases, Choice, Target, model_target
 from astronmf.imaging.zones import middle_radius, pixels_of
@@ -72,11 +72,13 @@ class Recipe:
     combine: str = "mean"
     min_rotation: float | None = None
     fwhm: float | None = None
+    scale_by: str = "frame"
 
     def __post_init__(self) -> None:
         """Check the choices."""
         check_choice("mode", self.mode, MODES)
         check_choice("combine", self.combine, METHODS)
+        check_choice("scale_by", self.scale_by, GROUPINGS)
         if self.mode == "rdi" and self.min_rotation is not None:
             raise fail(
                 "min_rotation", "left out with mode='rdi', where other stars are the references", self.min_rotation
@@ -135,19 +137,19 @@ class Recipe:
         progress: Progress = no_progress,
     ) -> Subtracted:
         """Model and subtract; `library` is needed where the science frames are in it."""
-        bases = Bases(components.data, choice.region)
+        bases, zones, own = Bases(components.data, choice.region), choice.zone_numbers, None
+        if self.is_own and library is not None and self.min_rotation is not None:
+            allowed = self._allowed(science, library, choice, len(components))
+            own = learn_own_bases(len(components), library, zones, allowed, float(components.meta["tol"]), progress)
+            bases = replace(bases, own=own)
+        target = model_target(science, bases, choice, self.factor, self.scale_by, quiet=quiet)
         if not self.is_own or library is None:
-            return Subtracted(model_target(science, bases, choice, self.factor, quiet=quiet), bases, None)
-        zones = choice.zone_numbers
-        if self.min_rotation is None:
-            target = model_target(science, bases, choice, self.factor, quiet=quiet)
-            hats = shared_hats(components, target.projection.coefficients, library, zones)
-            return Subtracted(target, bases, _self_reference(hats, target, components, library, zones))
-        allowed = self._allowed(science, library, choice, len(components))
-        own = learn_own_bases(len(components), library, zones, allowed, float(components.meta["tol"]), progress)
-        bases = replace(bases, own=own)
-        target = model_target(science, bases, choice, self.factor, quiet=quiet)
-        hats = own_hats(own, target.projection.coefficients, library, zones)
+            return Subtracted(target, bases, None)
+        coefficients = target.projection.coefficients
+        if own is None:
+            hats = shared_hats(components, coefficients, library, zones)
+        else:
+            hats = own_hats(own, coefficients, library, zones)
         return Subtracted(target, bases, _self_reference(hats, target, components, library, zones, own))
 
     def estimator(

@@ -16,19 +16,20 @@ from astronmf.components import Components
 from astronmf.estimator import SequentialNMF
 from astronmf.imaging.building import Library, components_of
 from astronmf.imaging.combination import Combination, combine, turn
-from astronmf.imaging.forward import forward_frames, sources_in_frames
+from astronmf.imaging.forward import forward_frames
 from astronmf.imaging.frames import Frames
 from astronmf.imaging.geometry import center_pixel
-from astronmf.imaging.modes import Recipe, Subtracted
-from astronmf.imaging.plain import values_in
+from astronmf.imaging.modelling.methods import ModellingMethods
+from astronmf.imaging.modes import Recipe
 from astronmf.imaging.self_reference import SelfReference
+from astronmf.imaging.sky_coordinates import north_up
 from astronmf.imaging.target import Bases, Choice, residual_variances
 
 __all__ = ["Reduction"]
 
 
 @dataclass(frozen=True)
-class Reduction:
+class Reduction(ModellingMethods):
     """A reduced observation.
 
     Attributes
@@ -107,34 +108,6 @@ class Reduction:
         """How many values took part in the fit."""
         return int((self.weights > 0).sum())
 
-    def forward(self, image: Any) -> FloatArray:
-        """Return this reduction's effect on a disk or planet: what `combined` shows of it.
-
-        Where the scale factors were given and the combination is linear, the answer comes from the active components
-        alone (see `astronmf.imaging.forward`), exact as long as the source leaves them active. Where factors were
-        searched, a median was taken, or frames were weighted by the scatter of their residuals, the source moves that
-        too: then the data less the source are reduced again on the same components, and the difference of the two
-        images is returned.
-
-        Parameters
-        ----------
-        image : (y, x) array or Quantity
-            On the pixels of `combined`: north up, star at `center`, as seen by the telescope (convolved), finite.
-
-        Returns
-        -------
-        (y, x) array
-            In `unit`; NaN where `combined` is.
-        """
-        sources = sources_in_frames(values_in("image", image, self.unit), self.science.geometry, self.science.shape)
-        if self._is_linear:
-            return self.combine_frames(self.remaining(sources)).image
-        if self.self_reference is not None:
-            residuals = self.residuals - self.remaining(sources)
-            return self.combined - self.combine_frames(residuals, residuals).image
-        without = self.science.replace_data(self.science.data - sources)
-        return self.combined - self._of_stage(without, self.components).combined
-
     def at(self, n_components: int) -> Reduction:
         """Return the reduction with fewer components of the same build.
 
@@ -191,20 +164,12 @@ class Reduction:
         """Return the sky coordinates of `combined`: offsets from the star, or RA and Dec where they are known."""
         if self.science.geometry.pixel_scale is None:
             return None
-        wcs = WCS(naxis=2)
-        x, y = self.center
-        scale = self.science.geometry.pixel_scale
-        wcs.wcs.crpix = [x + 1, y + 1]
-        if "ra" in self.meta and "dec" in self.meta:
-            wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
-            wcs.wcs.cunit = ["deg", "deg"]
-            wcs.wcs.cdelt = [-scale / 3600.0, scale / 3600.0]
-            wcs.wcs.crval = [self.meta["ra"], self.meta["dec"]]
-        else:
-            wcs.wcs.ctype = ["XOFFSET", "YOFFSET"]
-            wcs.wcs.cunit = ["arcsec", "arcsec"]
-            wcs.wcs.cdelt = [-scale, scale]
-        return wcs
+        return north_up(self.center, self.science.geometry.pixel_scale, self.star)
+
+    @property
+    def star(self) -> tuple[float, float] | None:
+        """RA and Dec of the star, degrees, where they are known."""
+        return (self.meta["ra"], self.meta["dec"]) if {"ra", "dec"} <= self.meta.keys() else None
 
     @classmethod
     def read(cls, path: Any, *, format: str | None = None) -> Reduction:  # noqa: A002
@@ -247,14 +212,6 @@ class Reduction:
         """Return the reduction of frames with components of the same build."""
         library = self.library(science) if self.recipe.is_own else None
         return self.of(science, components, library, self.choice, self.meta, quiet=True)
-
-    @property
-    def _is_linear(self) -> bool:
-        """Whether neither the scale factors nor the combination depend on the source."""
-        scale = self.recipe.factor
-        searched = isinstance(scale, str) and scale != "none" and bool((self.scale_factor_errors != 0).any())
-        scattered = self.recipe.combine == "weighted" and self.science.sigma is None
-        return not searched and not scattered and self.recipe.combine != "median"
 
     def _estimator(self) -> SequentialNMF:
         """Return the estimator that built the components, to build them again."""
@@ -322,24 +279,8 @@ class Reduction:
         """
         recipe = Recipe.from_parameters(meta["parameters"])
         found = recipe.subtract(science, components, library, choice, quiet=quiet, progress=progress)
-        frames_only = cls._frames_only(science, components, choice, found, meta)
-        if recipe.mode == "ardi" and library is not None:
-            frames_only = replace(frames_only, references=library.frames[len(science) :])
-        combined = frames_only.combine_frames(found.target.residuals)
-        return replace(
-            frames_only,
-            combined=combined.image,
-            combined_uncertainty=combined.uncertainty,
-            coverage=combined.coverage,
-        )
-
-    @classmethod
-    def _frames_only(
-        cls, science: Frames, components: Components, choice: Choice, found: Subtracted, meta: dict[str, Any]
-    ) -> Reduction:
-        """Return a reduction whose combined image is still blank."""
         blank, target = np.full(science.shape[1:], np.nan), found.target
-        return cls(
+        frames_only = cls(
             combined=blank,
             combined_uncertainty=blank,
             coverage=np.zeros(blank.shape, dtype=int),
@@ -354,4 +295,12 @@ class Reduction:
             choice=choice,
             meta=meta,
             self_reference=found.self_reference,
+            references=library.frames[len(science) :] if recipe.mode == "ardi" and library is not None else None,
+        )
+        combined = frames_only.combine_frames(target.residuals)
+        return replace(
+            frames_only,
+            combined=combined.image,
+            combined_uncertainty=combined.uncertainty,
+            coverage=combined.coverage,
         )

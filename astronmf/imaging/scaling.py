@@ -8,16 +8,47 @@ from typing import Any
 import numpy as np
 from astropy.stats import sigma_clip
 
-from astronmf._typing import BoolArray, FloatArray
+from astronmf._typing import BoolArray, FloatArray, IntArray
 from astronmf._validation import as_real_array, check_choice, check_number, check_shape, fail
 from astronmf.exceptions import ScaleFactorWarning, warn
 
-__all__ = ["VARIANTS", "BestFactor", "ScaleFactor", "best_factor", "scale_factors"]
+__all__ = ["GROUPINGS", "VARIANTS", "BestFactor", "ScaleFactor", "best_factor", "frame_groups", "scale_factors"]
 
 DEFAULT = "bff"
 TRIALS = 9
 ROUNDS = 30
 FEWEST_PIXELS = 10
+
+
+#: Which frames may share a scale factor.
+GROUPINGS = ("frame", "roll", "all")
+
+SAME_ROLL = 0.05  # degrees between neighbours
+
+
+def frame_groups(angles: FloatArray | None, n: int, by: str) -> IntArray:
+    """Return the number of the group of each of `n` frames.
+
+    Parameters
+    ----------
+    angles : (n,) array or None
+        Position angles; frames without are of one roll.
+    n
+    by : {"frame", "roll", "all"}
+        Each frame is a group; those of the same angle are; or all are one.
+    """
+    check_choice("scale_by", by, GROUPINGS)
+    if by == "frame":
+        return np.arange(n)
+    if by == "all" or angles is None:
+        return np.zeros(n, dtype=int)
+    turned = np.mod(angles, 360.0)
+    order = np.argsort(turned, kind="stable")
+    numbers = np.empty(n, dtype=int)
+    numbers[order] = np.append(0, np.cumsum(np.diff(turned[order]) > SAME_ROLL))
+    if turned[order[0]] + 360.0 - turned[order[-1]] <= SAME_ROLL:  # on both sides of north
+        numbers[numbers == numbers[order[-1]]] = 0
+    return numbers
 
 
 @dataclass(frozen=True)
@@ -126,6 +157,7 @@ def scale_factors(
     region: BoolArray,
     cleared: BoolArray,
     *,
+    groups: IntArray | None = None,
     quiet: bool = False,
 ) -> list[ScaleFactor]:
     """Return a factor for each frame.
@@ -142,16 +174,22 @@ def scale_factors(
     cleared : (n,) array of bool
         Frames whose source was declared missing. Their model was fitted to starlight alone, so that least squares has
         put its amplitude right already; a clipped search over what is left only adds the bias of its clipping.
+    groups : (n,) array of int, optional
+        Frames of the same number share one factor, searched over the pixels of all of them; by default each has its
+        own. See `frame_groups`.
     """
     n = len(targets)
     if scale is None or (isinstance(scale, str) and scale == "none"):
         return [ScaleFactor(1.0)] * n
     if isinstance(scale, str):
         search = VARIANTS[check_choice("scale", scale, [*VARIANTS, "none"])]
-        given = [ScaleFactor(1.0) if scale == DEFAULT and done else None for done in cleared]
-        found = [
-            known or _frame_factor(targets[i], models[i], sigmas, i, region[i], search) for i, known in enumerate(given)
-        ]
+        numbers = np.arange(n) if groups is None else groups
+        each = {}
+        for number in np.unique(numbers):
+            rows = np.flatnonzero(numbers == number)
+            is_given = scale == DEFAULT and bool(cleared[rows].all())
+            each[int(number)] = ScaleFactor(1.0) if is_given else _factor(targets, models, sigmas, region, rows, search)
+        found = [each[int(number)] for number in numbers]
         if not quiet:
             _warn(found, search)
         return found
@@ -161,13 +199,18 @@ def scale_factors(
     return [ScaleFactor(check_number("scale", float(value), 0.0)) for value in np.broadcast_to(values, n)]
 
 
-def _frame_factor(
-    target: FloatArray, model: FloatArray, sigmas: FloatArray | None, i: int, region: BoolArray, search: BestFactor
+def _factor(
+    targets: FloatArray,
+    models: FloatArray,
+    sigmas: FloatArray | None,
+    region: BoolArray,
+    rows: IntArray,
+    search: BestFactor,
 ) -> ScaleFactor:
-    """Return one frame's best factor over its usable pixels."""
-    usable = region & np.isfinite(target) & np.isfinite(model)
-    sigma = None if sigmas is None else sigmas[i][usable]
-    return best_factor(target[usable], model[usable], sigma, search)
+    """Return the best factor of some frames together, over their usable pixels."""
+    usable = region[rows] & np.isfinite(targets[rows]) & np.isfinite(models[rows])
+    sigma = None if sigmas is None else sigmas[rows][usable]
+    return best_factor(targets[rows][usable], models[rows][usable], sigma, search)
 
 
 def _warn(found: list[ScaleFactor], search: BestFactor) -> None:

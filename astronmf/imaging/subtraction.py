@@ -44,6 +44,7 @@ def reduce(
     imputation_mask: Any = None,
     imputation_frame: str = "sky",
     scale: Any = "bff",
+    scale_by: str = "frame",
     scale_region: Any = None,
     combine: str | None = None,
     estimator: SequentialNMF | None = None,
@@ -91,6 +92,9 @@ def reduce(
         Factor between model and data: "bff" (best factor for subtraction; 1 for frames with pixels declared missing,
         and in the modes "adi" and "ardi", where the frame itself is in the library), "bff-ren2018", "bff-nmf_imaging",
         "none", a number, or a number for each frame. See `astronmf.imaging.scaling`.
+    scale_by : {"frame", "roll", "all"}
+        Which frames share a best factor: none, those of the same angle, or all. (`Reduction.fit` finds factors together
+        with the flux of disks and planets, by annulus as well.)
     scale_region : (y, x) bool array, optional
         `True` where a best factor is judged, in the detector's orientation; all fitted pixels by default.
     combine : {"mean", "median", "weighted"}, optional
@@ -113,7 +117,7 @@ def reduce(
         missing or constant in the modes "adi" and "ardi", or a frame has fewer references than components.
     """
     combine = default_combination(mode) if combine is None else combine
-    recipe = Recipe(mode, scale, combine, min_rotation, fwhm)
+    recipe = Recipe(mode, scale, combine, min_rotation, fwhm, scale_by)
     check_one_of_two("references", references, "components", components)
     _check_library(recipe, references, components)
     science, references = _parted(Frames.of(science), references, recipe, components)
@@ -148,6 +152,7 @@ def reduce(
         "imputation_frame": imputation_frame,
         "scale_region": scale_region is not None,
         "scale": scale,
+        "scale_by": scale_by,
         "combine": combine,
     }
     with announced_compilation(progress):

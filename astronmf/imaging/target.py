@@ -15,7 +15,7 @@ from astronmf.core.results import Projection
 from astronmf.core.uncertainty import model_variance
 from astronmf.imaging.frames import Frames
 from astronmf.imaging.own_bases import OwnBases
-from astronmf.imaging.scaling import ScaleFactor, scale_factors
+from astronmf.imaging.scaling import ScaleFactor, frame_groups, scale_factors
 from astronmf.imaging.statistics import mad_sigma
 from astronmf.imaging.zones import OUTSIDE, pixels_of
 
@@ -118,7 +118,9 @@ class Bases:
             yield np.flatnonzero(self.own.group == group), placed
 
 
-def model_target(science: Frames, bases: Bases, choice: Choice, scale: Any, *, quiet: bool = False) -> Target:
+def model_target(
+    science: Frames, bases: Bases, choice: Choice, scale: Any, scale_by: str = "frame", *, quiet: bool = False
+) -> Target:
     """Model every science frame with its components and subtract.
 
     Parameters
@@ -128,6 +130,8 @@ def model_target(science: Frames, bases: Bases, choice: Choice, scale: Any, *, q
     choice
     scale
         See `scale_factors`.
+    scale_by
+        See `frame_groups`.
     quiet
         Whether to leave warnings about scale factors unsaid, because they were said before.
     """
@@ -138,7 +142,8 @@ def model_target(science: Frames, bases: Bases, choice: Choice, scale: Any, *, q
     judged = ((weights > 0) & choice.scale_region).reshape(models.shape)
     sigmas = None if science.sigma is None else science.sigma.reshape(models.shape)
     cleared = np.asarray((choice.imputed & choice.region).any(axis=(1, 2)))
-    factors = scale_factors(scale, data, models, sigmas, judged, cleared, quiet=quiet)
+    groups = frame_groups(science.angles, len(science), scale_by)
+    factors = scale_factors(scale, data, models, sigmas, judged, cleared, groups=groups, quiet=quiet)
     models *= np.array([factor.value for factor in factors])[:, None]
     residuals = data - models
     return Target(models.reshape(science.shape), residuals.reshape(science.shape), projection, factors)

@@ -5,6 +5,32 @@ One module a format family or instrument; a new instrument is a new module, impo
 
 from __future__ import annotations
 
-from astronmf.io import components, frames, hst, jwst, mapping, naco, reduction, spectral, sphere, sphere_ifs
+from astronmf.io import (
+    components,
+    fit,
+    forward,
+    frames,
+    hst,
+    jwst,
+    mapping,
+    naco,
+    reduction,
+    spectral,
+    sphere,
+    sphere_ifs,
+)
 
-__all__ = ["components", "frames", "hst", "jwst", "mapping", "naco", "reduction", "spectral", "sphere", "sphere_ifs"]
+__all__ = [
+    "components",
+    "fit",
+    "forward",
+    "frames",
+    "hst",
+    "jwst",
+    "mapping",
+    "naco",
+    "reduction",
+    "spectral",
+    "sphere",
+    "sphere_ifs",
+]

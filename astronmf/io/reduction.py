@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from astropy.io import fits, registry
 from astropy.table import Table
+from astropy.wcs import WCS
 
 from astronmf._typing import FloatArray, IntArray, Progress, no_progress
 from astronmf.components import Components
@@ -33,7 +34,7 @@ from astronmf.io.files import (
 )
 from astronmf.io.frames import frame_columns, geometry_to_header
 
-__all__ = ["describe_sky", "read_reduction", "write_cube", "write_reduction"]
+__all__ = ["describe_place", "describe_sky", "read_reduction", "write_cube", "write_reduction"]
 
 # What a pixel of the science frames did: bits of the extension STATUS.
 EXTENSIONS = ("COMBINED", "COMBINED_ERR", "COVERAGE", "RESIDUALS", "MODELS", "STATUS", "COEFFICIENTS", "META")
@@ -100,13 +101,17 @@ def _primary(reduction: Reduction) -> fits.PrimaryHDU:
 
 def describe_sky(reduction: Reduction, *headers: fits.Header) -> None:
     """Write north-up coordinates to the headers of the combined images."""
-    wcs = reduction.wcs()
     for header in headers:
-        if wcs is not None:
-            header.update(wcs.to_header())
-            header["PIXSCALE"] = (reduction.science.geometry.pixel_scale, "arcsec per pixel")
-        header["CRPIX1"] = (reduction.center[0] + 1, "star's x, 1-based")
-        header["CRPIX2"] = (reduction.center[1] + 1, "star's y, 1-based")
+        describe_place(reduction.wcs(), reduction.center, reduction.science.geometry.pixel_scale, header)
+
+
+def describe_place(wcs: WCS | None, center: tuple[int, int], pixel_scale: float | None, header: fits.Header) -> None:
+    """Write coordinates, the star's pixel and the pixels' size to the header of a north-up image."""
+    if wcs is not None:
+        header.update(wcs.to_header())
+        header["PIXSCALE"] = (pixel_scale, "arcsec per pixel")
+    header["CRPIX1"] = (center[0] + 1, "star's x, 1-based")
+    header["CRPIX2"] = (center[1] + 1, "star's y, 1-based")
 
 
 def _coefficient_table(reduction: Reduction) -> Table:

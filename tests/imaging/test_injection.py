@@ -10,9 +10,10 @@ from imaging_helpers import centroid, gaussian, place, point_sources, same_frame
 from astronmf.exceptions import GeometryWarning
 from astronmf.imaging import PSF, Frames, Geometry, inject, inject_image
 from astronmf.imaging.combination import turn
+from astronmf.imaging.exposures import rotation_in_exposure
 from astronmf.imaging.gaussian import fit_gaussian
 from astronmf.imaging.geometry import center_pixel, radius, sky_position
-from astronmf.imaging.injection import rotation_in_exposure, source_frames
+from astronmf.imaging.injection import source_frames
 
 ANGLES = read_only([0.0, 20.0, 55.0, -30.0])
 SHAPE = (4, 41, 43)

@@ -5,7 +5,7 @@ from imaging_helpers import star_patterns
 from scipy import stats
 
 from astronmf.exceptions import ScaleFactorWarning
-from astronmf.imaging.scaling import VARIANTS, BestFactor, as_scale, best_factor, scale_factors
+from astronmf.imaging.scaling import VARIANTS, BestFactor, as_scale, best_factor, frame_groups, scale_factors
 
 MODEL = read_only(star_patterns(33)[0].ravel())
 SIGMA = read_only(np.random.default_rng(11).uniform(0.5, 3.0, MODEL.size))
@@ -186,3 +186,39 @@ def test_an_unknown_scale_on_the_command_line_names_all_that_are_known():
     message = "'scale' must be a number or one of bff, bff-ren2018, bff-nmf_imaging, none, got 'x'"
     with pytest.raises(ValueError, match=message):
         as_scale("x")
+
+
+@pytest.mark.parametrize(
+    ("angles", "by", "numbers"),
+    [
+        ([10, 40, 10, 40.01], "frame", [0, 1, 2, 3]),
+        ([10, 40, 10, 40.01], "roll", [0, 1, 0, 1]),
+        ([359.99, 100, 0.02], "roll", [0, 1, 0]),
+        ([10, 40, 10, 40.01], "all", [0, 0, 0, 0]),
+        (None, "roll", [0, 0, 0, 0]),
+    ],
+)
+def test_frames_of_one_angle_are_a_roll(angles, by, numbers):
+    given = None if angles is None else np.array(angles, dtype=float)
+    np.testing.assert_array_equal(frame_groups(given, len(numbers), by), numbers)
+
+
+def test_frames_that_share_a_factor_have_that_of_all_their_pixels():
+    rng = np.random.default_rng(3)
+    models = rng.uniform(1, 5, (3, 400))
+    targets = np.array([[0.9], [0.8], [1.1]]) * models + 0.05 * rng.standard_normal((3, 400))
+    region, cleared = np.ones((3, 400), dtype=bool), np.zeros(3, dtype=bool)
+    own = scale_factors("bff", targets, models, None, region, cleared)
+    shared = scale_factors("bff", targets, models, None, region, cleared, groups=np.array([0, 0, 1]))
+    together = best_factor(targets[:2].ravel(), models[:2].ravel())
+    assert shared[0] == shared[1] == together
+    assert own[0].value < shared[0].value < own[1].value or own[1].value < shared[0].value < own[0].value
+    assert shared[2] == own[2]
+    assert shared[0].error > 0
+
+
+def test_a_group_with_a_frame_that_is_not_cleared_is_searched():
+    models = np.random.default_rng(4).uniform(1, 5, (2, 100))
+    region, cleared = np.ones((2, 100), dtype=bool), np.array([True, False])
+    factors = scale_factors("bff", 0.9 * models, models, None, region, cleared, groups=np.zeros(2, dtype=int))
+    assert [factor.value for factor in factors] == pytest.approx([0.9, 0.9])

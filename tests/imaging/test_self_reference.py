@@ -23,7 +23,7 @@ from scipy import ndimage
 
 from astronmf import NMF, SequentialNMF
 from astronmf.imaging import PSF, Frames, inject, reduce
-from astronmf.imaging.forward import sources_in_frames
+from astronmf.imaging.modelling import Observer, as_source
 from astronmf.imaging.rotation import allowed_references
 from astronmf.imaging.self_reference import SelfReference, component_change, frame_weights, hat_matrix
 
@@ -319,7 +319,7 @@ def test_with_other_stars_they_are_weighted_again_too():
     options = {"scale": "none", "combine": "weighted", "n_components": 3, "estimator": QUICK, **ANNULUS}
     others = Frames(references().data)
     frames = TURNING.frames(uncertainty=None)
-    source = sources_in_frames(100.0 * SKY_PLANET, frames.geometry, frames.shape)
+    source = as_source("image", 100.0 * SKY_PLANET).frames(Observer(frames.geometry, frames.shape))
     before, after = (reduce(frames.replace_data(frames.data + share * source), others, **options) for share in (0, 1))
     np.testing.assert_allclose(after.forward(100.0 * SKY_PLANET), after.combined - before.combined, atol=1e-8)
 

@@ -5,7 +5,7 @@ from imaging_helpers import centroid, disc, gaussian, observe, place, point_sour
 
 from astronmf import SequentialNMF
 from astronmf.exceptions import GeometryWarning, MissingDataWarning, ScaleFactorWarning
-from astronmf.imaging import Frames, Geometry, build_components, building, reduce
+from astronmf.imaging import Frames, Geometry, Reduction, build_components, building, reduce
 
 CENTER = (16, 16)
 EVERYWHERE = np.ones((33, 33), bool)
@@ -103,6 +103,7 @@ WRONG = {
     "mode": ({"mode": "pca"}, "'mode' must be one of 'rdi', 'adi', 'ardi', got 'pca'"),
     "combine": ({"combine": "sum"}, "'combine' must be one of 'mean', 'median', 'weighted', got 'sum'"),
     "scale": ({"scale": "best"}, "'scale' must be one of"),
+    "groups of factors": ({"scale_by": "night"}, "'scale_by' must be one of 'frame', 'roll', 'all', got 'night'"),
     "mask": ({"mask": EVERYWHERE}, "'mask' must be such that pixels are left between the radii, got 0 of 1089 pixels"),
     "mask's shape": ({"mask": EVERYWHERE[:5]}, r"'mask' must be of shape \(33, 33\), got \(5, 33\)"),
     "mask of numbers": ({"mask": 3 * EVERYWHERE}, r"'mask' must be boolean \(True = excluded\), or 0 and 1"),
@@ -371,6 +372,7 @@ def test_parameters_are_kept_for_running_again(science, references):
         "imputation_frame": "sky",
         "scale_region": False,
         "scale": "none",
+        "scale_by": "frame",
         "combine": "median",
     }
 
@@ -435,3 +437,16 @@ def test_anything_that_frames_takes_may_be_reduced(observation, quantity):
     expected = reduce(plain, observation.reference_frames(uncertainty=None, unit=None), n_components=2)
     np.testing.assert_array_equal(found.combined, expected.combined)
     assert found.unit == (unit if quantity else None)
+
+
+def test_frames_of_a_roll_share_their_best_factor(observation, components, tmp_path):
+    science = observation.science_frames(angles=[10.0, 40.0, 10.0, 40.0])
+    own = reduce(science, components=components)
+    rolls = reduce(science, components=components, scale_by="roll")
+    together = reduce(science, components=components, scale_by="all")
+    assert rolls.scale_factors[0] == rolls.scale_factors[2] != rolls.scale_factors[1] == rolls.scale_factors[3]
+    assert len(set(together.scale_factors)) == 1
+    assert together.scale_factor_errors[0] < own.scale_factor_errors.min()
+    rolls.write(tmp_path / "rolls.fits")
+    again = Reduction.read(tmp_path / "rolls.fits")
+    np.testing.assert_array_equal(again.again(science).scale_factors, rolls.scale_factors)

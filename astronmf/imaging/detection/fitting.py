@@ -15,8 +15,8 @@ import numpy as np
 from astronmf._typing import FloatArray
 from astronmf.imaging.detection.matched import MatchedFilter
 from astronmf.imaging.detection.statistics import significance
+from astronmf.imaging.exposures import exposure_angles
 from astronmf.imaging.geometry import polar
-from astronmf.imaging.injection import exposure_angles
 from astronmf.imaging.psf import PSF, add_source
 from astronmf.imaging.reduction import Reduction
 

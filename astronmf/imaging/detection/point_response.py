@@ -22,8 +22,8 @@ import numpy as np
 from scipy import ndimage, signal
 
 from astronmf._typing import BoolArray, FloatArray, IntArray
+from astronmf.imaging.exposures import exposure_angles
 from astronmf.imaging.geometry import radius, sky_to_detector
-from astronmf.imaging.injection import exposure_angles
 from astronmf.imaging.psf import PSF
 from astronmf.imaging.reduction import Reduction
 

@@ -1,0 +1,105 @@
+"""`ForwardImages`: a forward model as images, north up: what is shown, written and read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+
+from astronmf import _formats
+from astronmf._typing import BoolArray, FloatArray
+from astronmf.imaging.geometry import Geometry
+from astronmf.imaging.modelling.forward_model import Compared, ForwardModel
+from astronmf.imaging.modelling.on_sky import OnSky, about
+from astronmf.imaging.modelling.reduced import Reduced
+
+__all__ = ["ForwardImages"]
+
+
+@dataclass(frozen=True, eq=False)
+class ForwardImages(OnSky, Compared):
+    """What a source looks like without the reduction, and what the reduction leaves of it.
+
+    Attributes
+    ----------
+    source : (y, x) array
+        As the telescope sees it, turned and combined as the residuals are, on the same pixels; NaN where they are.
+    combined : (y, x) array
+        What is left of it.
+    frames : (n, y, x) array
+        What is left of it in each frame, in the detector's orientation.
+    same_active_set : (n,) bool array
+        Whether a frame's active components are the same with and without the source.
+    exact : (y, x) array or None
+        `combined`, from reducing again, where that was done.
+    unit : astropy unit or None
+    geometry : Geometry or None
+        Of the frames.
+    meta : dict
+        What was observed, ``reduction`` (its own meta), ``inputs``, and the version.
+    """
+
+    source: FloatArray
+    combined: FloatArray
+    frames: FloatArray
+    same_active_set: BoolArray
+    exact: FloatArray | None = None
+    unit: u.UnitBase | None = None
+    geometry: Geometry | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Return a line that says what is inside."""
+        y, x = self.combined.shape
+        same = int(self.same_active_set.sum())
+        kept = f"{self.throughput:.3f} of the flux left"
+        return (
+            f"<ForwardImages: {y} x {x} pixels, {kept}, active components kept in {same} of {len(self.frames)} frames>"
+        )
+
+    @property
+    def throughput(self) -> float:
+        """Flux left over the source's, both summed over the pixels that have values; NaN for a source without flux."""
+        known = np.isfinite(self.source) & np.isfinite(self.combined)
+        total = float(self.source[known].sum())
+        return float(self.combined[known].sum()) / total if total != 0 else float("nan")
+
+    @classmethod
+    def of(cls, model: ForwardModel, reduction: Reduced) -> ForwardImages:
+        """Return the images of a forward model of a reduction."""
+        seen = np.where(np.isfinite(reduction.residuals), model.sources, np.nan)
+        source = reduction.combine_frames(seen).image
+        return cls(
+            source=np.where(np.isfinite(reduction.combined), source, np.nan),
+            combined=model.combined,
+            frames=model.frames,
+            same_active_set=model.same_active_set,
+            exact=model.exact,
+            unit=reduction.unit,
+            geometry=reduction.science.geometry,
+            meta=about(reduction) | {"names": list(reduction.science.names)},
+        )
+
+    @classmethod
+    def read(cls, path: Any, *, format: str | None = None) -> ForwardImages:  # noqa: A002
+        """Read a forward model.
+
+        Parameters
+        ----------
+        path
+            A FITS file that `write` made.
+        """
+        return _formats.read(cls, path, format)
+
+    def write(self, path: Any, *, format: str = "fits", overwrite: bool = False) -> None:  # noqa: A002
+        """Write everything to one FITS file with checksums and provenance.
+
+        Parameters
+        ----------
+        path
+        overwrite
+            Whether a file that is there may be replaced.
+        """
+        _formats.write(self, path, format, overwrite=overwrite)

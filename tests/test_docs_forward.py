@@ -1,0 +1,69 @@
+"""The code of the page on forward modelling does what the page says."""
+
+import re
+import shlex
+import warnings
+from pathlib import Path
+
+import pytest
+from imaging_helpers import files_in
+from typer.main import get_command
+
+from astronmf.cli import app
+from astronmf.exceptions import AstroNMFWarning
+from astronmf.imaging.modelling.fit_result import TemplateFit
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = DOCS / "forward-modelling.md"
+
+
+def blocks(language):
+    """Return the page's code in a language, block by block."""
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory):
+    """Return what the page's code leaves behind, run from top to bottom in a folder of its own."""
+    folder, found = tmp_path_factory.mktemp("page"), {"docs": DOCS}
+    with pytest.MonkeyPatch.context() as place, warnings.catch_warnings():
+        place.chdir(folder)
+        warnings.simplefilter("ignore", AstroNMFWarning)  # pixels that no reference saw; a chain that is too short
+        for block in blocks("python"):
+            exec(compile(block, PAGE.name, "exec"), found)  # noqa: S102 (our own page)
+    return found | {"folder": folder}
+
+
+def test_the_amplitudes_are_those_that_the_page_says(names):
+    truth = names["observation"].truth
+    for fit in (names["fit"], names["calibrated"]):
+        disk, planet = fit.amplitudes
+        assert disk == pytest.approx(1.0, abs=0.005)
+        assert planet == pytest.approx(31.5, abs=0.3)
+        assert abs(planet - truth["PLFLUX"]) < 2 * fit.errors[1]
+    assert names["fit"].errors[1] == pytest.approx(0.5, abs=0.06)
+    assert truth["DISKFLUX"] == pytest.approx(10_562, abs=1)
+
+
+def test_the_geometry_is_what_the_page_says(names):
+    radius, inclination = names["best"]
+    assert radius == pytest.approx(29.6, abs=0.05)
+    assert inclination == pytest.approx(60, abs=0.5)
+    assert len(names["posterior"].samples) == 60
+
+
+def test_the_files_are_there_and_can_be_read(names):
+    wanted = {"forward.fits", "forward.png", "fit.fits", "fit.png", "calibration.png", "chain.h5", "corner.png"}
+    assert wanted <= set(files_in(names["folder"]))
+    assert TemplateFit.read(names["folder"] / "fit.fits").names == ("disk", "planet")
+
+
+def test_the_example_is_one_that_a_fit_takes(names):
+    assert list(names["sources"]) == ["disk", "planet"]
+    assert names["likelihood"].names == ["disk.radius", "disk.inclination"]
+
+
+@pytest.mark.parametrize("line", " ".join(blocks("sh")).replace("\\\n", " ").strip().splitlines())
+def test_every_command_of_the_page_is_one_that_is_there(line):
+    _, name, *arguments = shlex.split(line, comments=True)
+    get_command(app).commands[name].make_context(name, arguments)

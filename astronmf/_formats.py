@@ -6,14 +6,14 @@ import inspect
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from astronmf._validation import check_shape, fail
 from astronmf.exceptions import FormatError
 
-__all__ = ["providers", "read", "read_stack", "write"]
+__all__ = ["Stored", "providers", "read", "read_stack", "write"]
 
 Class = TypeVar("Class")
 
@@ -86,6 +86,42 @@ def write(content: Any, path: Any, format: str, **options: Any) -> None:  # noqa
     from astropy.io import registry
 
     registry.write(content, str(Path(path)), format=_check_format(type(content), format, "Write"), **options)
+
+
+class Stored:
+    """A result that one file holds whole."""
+
+    @classmethod
+    def read(cls, path: Any, *, format: str | None = None) -> Self:  # noqa: A002
+        """Return what a file holds.
+
+        Parameters
+        ----------
+        path
+            A FITS file that `write` made (components also come from the file of a reduction).
+        format : str, optional
+            Found out by default.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the file is not there.
+        FormatError
+            If it holds something else.
+        """
+        return read(cls, path, format)
+
+    def write(self, path: Any, *, format: str = "fits", overwrite: bool = False) -> None:  # noqa: A002
+        """Write everything to one FITS file, with checksums and the provenance of every input.
+
+        Parameters
+        ----------
+        path
+        format : str
+        overwrite : bool
+            Whether a file that is there may be replaced.
+        """
+        write(self, path, format, overwrite=overwrite)
 
 
 def _load() -> None:

@@ -9,7 +9,7 @@ import astropy.units as u
 import numpy as np
 from astropy.table import Table
 
-from astronmf import _formats
+from astronmf._formats import Stored
 from astronmf._inputs import unpack
 from astronmf._typing import BoolArray, FloatArray
 from astronmf._validation import check_integer, check_shape, fail
@@ -23,7 +23,7 @@ NORMALIZATION = "unit L2 norm over valid pixels"
 
 
 @dataclass(frozen=True)
-class Components:
+class Components(Stored):
     """Non-negative components, and how they came to be.
 
     Attributes
@@ -153,25 +153,3 @@ class Components:
         check_shape("X", values.data, (None, *self.data.shape[1:]))
         covered = ~self.mask.ravel()
         return project(flat_problem(values, np.float64, covered), self.data.reshape(len(self), -1)[:, covered])
-
-    @classmethod
-    def read(cls, path: Any, *, format: str | None = None) -> Components:  # noqa: A002
-        """Read components from a file.
-
-        Parameters
-        ----------
-        path
-            A FITS file that `write`, or a reduction, made.
-        """
-        return _formats.read(cls, path, format)
-
-    def write(self, path: Any, *, format: str = "fits", overwrite: bool = False) -> None:  # noqa: A002
-        """Write components, coefficients, mask, stages and history to a FITS file with checksums.
-
-        Parameters
-        ----------
-        path
-        overwrite
-            Whether a file that is there may be replaced.
-        """
-        _formats.write(self, path, format, overwrite=overwrite)

@@ -10,7 +10,7 @@ import numpy as np
 from astropy.nddata import CCDData, StdDevUncertainty
 from astropy.wcs import WCS
 
-from astronmf import _formats
+from astronmf._formats import Stored
 from astronmf._typing import FloatArray, IntArray, Progress, no_progress
 from astronmf.components import Components
 from astronmf.estimator import SequentialNMF
@@ -29,7 +29,7 @@ __all__ = ["Reduction"]
 
 
 @dataclass(frozen=True)
-class Reduction(ModellingMethods):
+class Reduction(ModellingMethods, Stored):
     """A reduced observation.
 
     Attributes
@@ -170,28 +170,6 @@ class Reduction(ModellingMethods):
     def star(self) -> tuple[float, float] | None:
         """RA and Dec of the star, degrees, where they are known."""
         return (self.meta["ra"], self.meta["dec"]) if {"ra", "dec"} <= self.meta.keys() else None
-
-    @classmethod
-    def read(cls, path: Any, *, format: str | None = None) -> Reduction:  # noqa: A002
-        """Read a reduction.
-
-        Parameters
-        ----------
-        path
-            A FITS file that `write` made.
-        """
-        return _formats.read(cls, path, format)
-
-    def write(self, path: Any, *, format: str = "fits", overwrite: bool = False) -> None:  # noqa: A002
-        """Write everything to one FITS file with checksums and the provenance of every input.
-
-        Parameters
-        ----------
-        path
-        overwrite
-            Whether a file that is there may be replaced.
-        """
-        _formats.write(self, path, format, overwrite=overwrite)
 
     @property
     def recipe(self) -> Recipe:

@@ -9,7 +9,7 @@ import astropy.units as u
 import numpy as np
 from astropy.wcs import WCS
 
-from astronmf import _formats
+from astronmf._formats import Stored
 from astronmf._typing import FloatArray, IntArray
 from astronmf.imaging.combination import Combination, combine
 from astronmf.imaging.geometry import center_pixel
@@ -19,7 +19,7 @@ __all__ = ["SpectralReduction"]
 
 
 @dataclass(frozen=True)
-class SpectralReduction:
+class SpectralReduction(Stored):
     """Reduced channels of an observation.
 
     Attributes
@@ -95,25 +95,3 @@ class SpectralReduction:
     def collapsed_uncertainty(self) -> FloatArray:
         """1σ of `collapsed`, as if the channels' errors were independent: (y, x)."""
         return self.collapse().uncertainty
-
-    @classmethod
-    def read(cls, path: Any, *, format: str | None = None) -> SpectralReduction:  # noqa: A002
-        """Read a reduction of channels.
-
-        Parameters
-        ----------
-        path
-            A FITS file that `write` made.
-        """
-        return _formats.read(cls, path, format)
-
-    def write(self, path: Any, *, format: str = "fits", overwrite: bool = False) -> None:  # noqa: A002
-        """Write the images, their errors and the wavelengths to one FITS file with checksums and provenance.
-
-        Parameters
-        ----------
-        path
-        overwrite
-            Whether a file that is there may be replaced.
-        """
-        _formats.write(self, path, format, overwrite=overwrite)

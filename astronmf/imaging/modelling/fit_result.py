@@ -9,7 +9,7 @@ import astropy.units as u
 import numpy as np
 from astropy.table import QTable
 
-from astronmf import _formats
+from astronmf._formats import Stored
 from astronmf._typing import FloatArray
 from astronmf.imaging.geometry import Geometry
 from astronmf.imaging.modelling.calibration import AngleCalibration
@@ -22,7 +22,7 @@ BLANK: FloatArray = np.full((0, 0), np.nan)
 
 
 @dataclass(frozen=True, eq=False)
-class TemplateFit(OnSky):
+class TemplateFit(OnSky, Stored):
     """Amplitudes of t templates in n frames, and what is left.
 
     Attributes
@@ -179,25 +179,3 @@ class TemplateFit(OnSky):
         """Return how the fit was made, an array in words."""
         known = {one.name: getattr(self.settings, one.name) for one in fields(self.settings)} if self.settings else {}
         return {name: f"array of shape {np.shape(value)}" if np.ndim(value) else value for name, value in known.items()}
-
-    @classmethod
-    def read(cls, path: Any, *, format: str | None = None) -> TemplateFit:  # noqa: A002
-        """Read a fit.
-
-        Parameters
-        ----------
-        path
-            A FITS file that `write` made.
-        """
-        return _formats.read(cls, path, format)
-
-    def write(self, path: Any, *, format: str = "fits", overwrite: bool = False) -> None:  # noqa: A002
-        """Write everything to one FITS file with checksums and provenance.
-
-        Parameters
-        ----------
-        path
-        overwrite
-            Whether a file that is there may be replaced.
-        """
-        _formats.write(self, path, format, overwrite=overwrite)

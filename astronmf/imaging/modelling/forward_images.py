@@ -8,7 +8,7 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 
-from astronmf import _formats
+from astronmf._formats import Stored
 from astronmf._typing import BoolArray, FloatArray
 from astronmf.imaging.geometry import Geometry
 from astronmf.imaging.modelling.forward_model import Compared, ForwardModel
@@ -19,7 +19,7 @@ __all__ = ["ForwardImages"]
 
 
 @dataclass(frozen=True, eq=False)
-class ForwardImages(OnSky, Compared):
+class ForwardImages(OnSky, Compared, Stored):
     """What a source looks like without the reduction, and what the reduction leaves of it.
 
     Attributes
@@ -81,25 +81,3 @@ class ForwardImages(OnSky, Compared):
             geometry=reduction.science.geometry,
             meta=about(reduction) | {"names": list(reduction.science.names)},
         )
-
-    @classmethod
-    def read(cls, path: Any, *, format: str | None = None) -> ForwardImages:  # noqa: A002
-        """Read a forward model.
-
-        Parameters
-        ----------
-        path
-            A FITS file that `write` made.
-        """
-        return _formats.read(cls, path, format)
-
-    def write(self, path: Any, *, format: str = "fits", overwrite: bool = False) -> None:  # noqa: A002
-        """Write everything to one FITS file with checksums and provenance.
-
-        Parameters
-        ----------
-        path
-        overwrite
-            Whether a file that is there may be replaced.
-        """
-        _formats.write(self, path, format, overwrite=overwrite)

@@ -29,13 +29,22 @@ def check_integer(name: str, value: object, low: int, high: int | None = None) -
 
 def check_number(name: str, value: object, low: float = -np.inf, high: float = np.inf) -> float:
     """Return `value` as a finite `float` in [low, high]."""
-    bounds = "a finite number" if np.isinf([low, high]).all() else f"a number in [{low}, {high}]"
+    bounds = _range(low, high)
     if isinstance(value, bool) or not isinstance(value, Real):
         raise fail(name, bounds, repr(value))
     number = float(value)
     if not (np.isfinite(number) and low <= number <= high):
         raise fail(name, bounds, repr(number))
     return number
+
+
+def _range(low: float, high: float) -> str:
+    """Return in words which numbers are allowed; a bound that is the next float above 0 stands for an open one."""
+    if np.isinf([low, high]).all():
+        return "a finite number"
+    if low == np.nextafter(0, 1):
+        return "a number above 0" if np.isinf(high) else f"a number in (0, {high}]"
+    return f"a number in [{low}, {high}]"
 
 
 def check_choice(name: str, value: object, choices: Iterable[Any]) -> Any:

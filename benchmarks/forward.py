@@ -4,7 +4,8 @@
 
 The embedded observation, ten components: its disk and sources of growing brightness, tried in its frames. "Same active
 set" counts frames whose active components stay as they are when the source is added; where all do, the forward model is
-exact to rounding. "Left" is the amplitude with which the source itself fits what is left of it.
+exact to rounding. "Left" is `ForwardImages.throughput`, the amplitude with which the source itself fits what reducing
+again leaves of it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from astronmf.datasets import load_simulated
 from astronmf.exceptions import MissingDataWarning
 from astronmf.imaging import PSF, PointSource, Reduction, Ring, build_components, reduce
+from astronmf.imaging.modelling.forward_images import ForwardImages
 
 RADII = {"inner_radius": 10.0, "outer_radius": 80.0}
 N_COMPONENTS = 10
@@ -41,8 +43,7 @@ def rows(reduction: Reduction, psf: PSF, sources: dict[str, Any]) -> list[str]:
         convolution = None if isinstance(source, np.ndarray) else psf
         found = reduction.forward_model(source, psf=convolution, exact=True, in_data=False)
         same = f"{int(found.same_active_set.sum())} of {len(found.same_active_set)}"
-        seen = np.isfinite(found.frames)
-        left = float(np.sum((found.frames * found.sources)[seen]) / np.sum(np.square(found.sources[seen])))
+        left = ForwardImages.of(found, reduction).throughput
         out.append(f"| {name} | {same} | {left:.3f} | {found.largest_difference:.1e} |")
     return out
 

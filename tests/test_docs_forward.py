@@ -5,6 +5,7 @@ import shlex
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 from imaging_helpers import files_in
 from typer.main import get_command
@@ -36,12 +37,13 @@ def names(tmp_path_factory):
 
 def test_the_amplitudes_are_those_that_the_page_says(names):
     truth = names["observation"].truth
-    for fit in (names["fit"], names["calibrated"]):
-        disk, planet = fit.amplitudes
-        assert disk == pytest.approx(1.0, abs=0.005)
-        assert planet == pytest.approx(31.5, abs=0.3)
-        assert abs(planet - truth["PLFLUX"]) < 2 * fit.errors[1]
-    assert names["fit"].errors[1] == pytest.approx(0.5, abs=0.06)
+    stated = {"fit": (0.999, 0.001, 31.4, 0.6), "calibrated": (0.999, 0.002, 31.6, 0.5)}
+    for name, (disk, disk_error, planet, planet_error) in stated.items():
+        fit = names[name]
+        assert fit.amplitudes[0] == pytest.approx(disk, abs=0.0006)
+        assert fit.amplitudes[1] == pytest.approx(planet, abs=0.1)
+        np.testing.assert_allclose(fit.errors, [disk_error, planet_error], rtol=0.2)
+        assert abs(fit.amplitudes[1] - truth["PLFLUX"]) < 2 * fit.errors[1]
     assert truth["DISKFLUX"] == pytest.approx(10_562, abs=1)
 
 
@@ -50,6 +52,9 @@ def test_the_geometry_is_what_the_page_says(names):
     assert radius == pytest.approx(29.6, abs=0.05)
     assert inclination == pytest.approx(60, abs=0.5)
     assert len(names["posterior"].samples) == 60
+    np.testing.assert_allclose(names["place"], [50, 250], atol=0.05)
+    errors = np.sqrt(np.diag(names["beside"].covariance(names["place"])))
+    np.testing.assert_allclose(errors, [0.02, 0.02], rtol=0.25)
 
 
 def test_the_files_are_there_and_can_be_read(names):
@@ -61,6 +66,20 @@ def test_the_files_are_there_and_can_be_read(names):
 def test_the_example_is_one_that_a_fit_takes(names):
     assert list(names["sources"]) == ["disk", "planet"]
     assert names["likelihood"].names == ["disk.radius", "disk.inclination"]
+
+
+def test_the_fluxes_in_the_example_are_those_that_are_there(names):
+    truth, sources = names["observation"].truth, names["sources"]
+    assert sources["disk"].flux == pytest.approx(truth["DISKFLUX"], rel=1e-3)
+    assert sources["planet"].flux == pytest.approx(truth["PLFLUX"], rel=1e-2)
+    np.testing.assert_allclose(names["result"].fit(sources, psf=names["psf"]).amplitudes, 1, atol=0.05)
+
+
+def test_the_throughput_of_the_page_is_that_of_reducing_again(names):
+    images = names["images"]
+    assert images.image is images.exact
+    assert images.throughput == pytest.approx(0.98, abs=0.01)
+    np.testing.assert_array_equal(names["left"], images.image)
 
 
 @pytest.mark.parametrize("line", " ".join(blocks("sh")).replace("\\\n", " ").strip().splitlines())

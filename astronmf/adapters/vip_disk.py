@@ -146,7 +146,7 @@ class VIPDisk:
         farthest = float(radius(observer.shape[1:], observer.geometry.center).max())
         outermost = self._made(1).dust_density.dust_distribution_calc.rmax / (self.pixel_scale * self.distance)
         half = int(np.ceil(min(farthest, outermost))) + 1
-        return np.asarray(observer.image(self.image(2 * half + 1), convolved=observer.psf is None))
+        return np.asarray(observer.image(self.image(2 * half + 1), convolved=observer.psf is None, name="VIPDisk"))
 
     def _made(self, size: int) -> Any:
         """Return VIP's object, or raise where it is not what was asked for."""

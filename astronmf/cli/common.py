@@ -157,9 +157,10 @@ def told_in_one_line() -> Iterator[None]:
             yield
         except BrokenPipeError:  # whoever read our output has enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as interrupt:
             done = [str(path) for path, before in _outputs.items() if _changed(path) != before]
-            _fail(f"interrupted; {'complete: ' + ', '.join(done) if done else 'no output was written'}")
+            usual = f"complete: {', '.join(done)}" if done else "no output was written"
+            _fail(f"interrupted; {str(interrupt) or usual}")
         except (OSError, ValueError, TypeError, MemoryError) as error:
             _reraise_if_debugging(error)
             _fail(_one_line(error))

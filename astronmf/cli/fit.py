@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
@@ -15,6 +17,7 @@ from astronmf.cli import common, modelling
 __all__ = ["parameter_listing", "run", "summary_rows", "template_listing"]
 
 
+@modelling.naming_options
 def run(
     reduction: common.ReductionFile,
     output: common.Output,
@@ -68,7 +71,10 @@ def run(
         int | None, typer.Option("--sample", min=1, metavar="STEPS", help="Sample the free parameters with emcee.")
     ] = None,
     walkers: Annotated[
-        int | None, typer.Option("--walkers", min=2, help="Of emcee.", show_default="4 a parameter, at least 16")
+        int | None,
+        typer.Option(
+            "--walkers", min=2, help="Of emcee, at least 2 a parameter.", show_default="4 a parameter, at least 16"
+        ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Random state of the sampling.")] = 0,
     checkpoint: Annotated[
@@ -106,7 +112,7 @@ def run(
     level, file = modelling.read_systematics(systematics, content.unit)
     shared = modelling.observing(psf, fwhm, psf_size, transmission, smearing)
     shared |= {"star": star, "annulus_width": annulus_width, "systematics": level, "non_negative": not free_sign}
-    with common.progress_bar() as progress:
+    with _chain_told_of(asked["checkpoint"], asked["sample"]), common.progress_bar() as progress:
 
         def fitted(at: dict[str, Any]) -> Any:
             return content.fit(at, **shared, calibration=calibration, n_angles=n_angles, progress=progress)
@@ -130,9 +136,7 @@ def _check(asked: dict[str, Any]) -> None:
     from astronmf.io.fit import check_chain
     from astronmf.io.tables import check_table_name
 
-    if asked["model"] is None and not asked["template"]:
-        msg = "no template to fit: give '--model' with a TOML file, or '--template' with FITS images"
-        raise ValueError(msg)
+    _check_templates(asked)
     for name in ("walkers", "checkpoint", "resume", "corner"):
         if asked[name] and asked["sample"] is None:
             msg = f"'--{name}' needs '--sample' with a number of steps"
@@ -164,8 +168,24 @@ def _check(asked: dict[str, Any]) -> None:
     )
 
 
+def _check_templates(asked: dict[str, Any]) -> None:
+    """Raise if there is no template, or one that is none."""
+    if asked["model"] is None and not asked["template"]:
+        msg = "no template to fit: give '--model' with a TOML file, or '--template' with FITS images"
+        raise ValueError(msg)
+    for path in asked["template"] or []:
+        if path.suffix.lower() == ".toml":
+            msg = f"{path}: '--template' takes FITS images; a TOML file of sources is given with '--model'"
+            raise ValueError(msg)
+
+
 def _sources(asked: dict[str, Any], reduction: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return all templates by name, and the ranges of their free parameters."""
+    """Return all templates by name, and the ranges of their free parameters.
+
+    Raises if `--sample` has none, or too few walkers for them.
+    """
+    from astronmf.imaging.modelling.sampling import number_of_walkers
+
     sources: dict[str, Any] = {}
     free: dict[str, Any] = {}
     if asked["model"] is not None:
@@ -173,6 +193,7 @@ def _sources(asked: dict[str, Any], reduction: Any) -> tuple[dict[str, Any], dic
     if asked["sample"] is not None and not free:
         msg = "'--sample' needs free parameters: a table such as [disk.free] in the TOML file of '--model'"
         raise ValueError(msg)
+    number_of_walkers(sum(map(len, free.values())), asked["walkers"])
     images = modelling.read_images(asked["template"] or [], asked["pixel_scale"])
     for name in images.keys() & sources.keys():
         msg = f"two templates are called {name!r}: one in {asked['model']}, and the file of that name; rename one"
@@ -192,18 +213,24 @@ def _with_parameters(
     """Return the fit at the best parameters, and their samples if they are asked for."""
     from dataclasses import replace
 
-    from astronmf.imaging.modelling.parameters import noise_factor_of, parameter_table
+    from astronmf.imaging.modelling.parameters import noise_factor_of, noise_factors, parameter_table
 
-    likelihood = reduction.likelihood(sources, free, **shared)
+    likelihood = reduction.likelihood(sources, free, **shared, progress=progress)
     best = likelihood.maximize(progress=progress)
+    if reduction.recipe.is_own or reduction.science.sigma is None:  # star or noise know the sources: now better ones
+        likelihood = reduction.likelihood(likelihood.at(best), free, **shared, progress=progress)
+        best = likelihood.maximize(progress=progress)
     found, posterior = fitted(likelihood.at(best)), None
-    likelihood = replace(likelihood, noise_factor=noise_factor_of(found, free))
+    factors, largest = noise_factors(found), noise_factor_of(found, free)
     if asked["sample"] is not None:
-        posterior = _sampled(likelihood, best, asked, progress)
+        posterior = _sampled(replace(likelihood, noise_factor=largest), best, asked, progress)
         if likelihood(posterior.best) > likelihood(best):
             best = posterior.best
             found = fitted(likelihood.at(best))
-    return replace(found, parameters=parameter_table(likelihood, best, posterior)), posterior
+        if found.calibration is not None:
+            found.meta["noise_factor_of_samples"] = largest
+    table = parameter_table(likelihood, best, posterior, noise_factors=factors)
+    return replace(found, parameters=table), posterior
 
 
 def _sampled(likelihood: Any, best: Any, asked: dict[str, Any], progress: Any) -> Any:
@@ -220,6 +247,20 @@ def _sampled(likelihood: Any, best: Any, asked: dict[str, Any], progress: Any) -
         resume=asked["resume"],
         progress=progress,
     )
+
+
+@contextmanager
+def _chain_told_of(checkpoint: Path | None, n_steps: int | None) -> Iterator[None]:
+    """Say in an interrupt how much of the chain is in its file."""
+    from astronmf.imaging.modelling.sampling import chain_length
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        if checkpoint is None or not checkpoint.exists():
+            raise
+        msg = f"{checkpoint} has {chain_length(checkpoint)} of {n_steps} steps; '--resume' goes on with them"
+        raise KeyboardInterrupt(msg) from None
 
 
 def _describe(found: Any, asked: dict[str, Any], files: dict[str, Path | None], templates: list[Path]) -> None:
@@ -259,11 +300,16 @@ def template_listing(found: Any) -> tuple[list[str], list[list[str]]]:
     """Return the names of columns, and a row for each template."""
     from astronmf.imaging.detection.catalogue import with_error
 
-    columns, rows = ["template", "amplitude", "S/N", "status"], []
+    columns, rows, content = ["template", "amplitude", "S/N", "status"], [], found.table()
+    in_mjy = "flux_density" in content.colnames
+    if in_mjy:
+        columns.insert(2, "mJy")
     if found.calibration is not None:
         columns += ["not calibrated", "error x"]
-    for j, row in enumerate(found.table()):
+    for j, row in enumerate(content):
         cells = [row["name"], with_error(row["amplitude"], row["error"]), f"{row['snr']:.1f}", row["status"]]
+        if in_mjy:
+            cells.insert(2, with_error(row["flux_density"].value, row["flux_density_error"].value))
         if found.calibration is not None:
             raw = with_error(row["raw_amplitude"], row["raw_error"])
             cells += [raw, f"{found.calibration.noise_factor[j]:.2f}"]
@@ -275,11 +321,16 @@ def parameter_listing(table: Any) -> tuple[list[str], list[list[str]]]:
     """Return the names of columns, and a row for each parameter that was fitted."""
     from astronmf.imaging.detection.catalogue import with_error
 
-    columns = ["parameter", "best", "range"]
-    rows = [
-        [str(row["name"]), with_error(row["value"], row["error"]), f"{row['low']:g} to {row['high']:g}"]
-        for row in table
-    ]
+    columns, rows = ["parameter", "best", "range"], []
+    units = table["unit"] if "unit" in table.colnames else [""] * len(table)
+    for row, unit in zip(table, units, strict=True):
+        best = " ".join([with_error(row["value"], row["error"]), str(unit)]).rstrip()
+        rows.append([str(row["name"]), best, f"{row['low']:g} to {row['high']:g}"])
+    if "arcsec" in table.colnames and np.isfinite(table["arcsec"]).any():
+        columns.insert(2, "arcsec")
+        for cells, row in zip(rows, table, strict=True):
+            length = with_error(row["arcsec"], row["arcsec_error"]) if np.isfinite(row["arcsec"]) else ""
+            cells.insert(2, length)
     if "median" in table.colnames:
         columns += ["median", "68.3 %"]
         for cells, row in zip(rows, table, strict=True):
@@ -298,4 +349,7 @@ def summary_rows(found: Any) -> list[tuple[str, str]]:
         rows.append(("condition number", f"{found.condition_number:.3g}, of the templates"))
     if found.calibration is not None:
         rows.append(("calibration", f"{len(found.calibration.angles)} other position angles"))
+    if "noise_factor_of_samples" in found.meta:
+        factor = found.meta["noise_factor_of_samples"]
+        rows.append(("error x of the samples", f"{factor:.2f}, the largest of the sources that vary"))
     return rows

@@ -14,6 +14,7 @@ from astronmf.cli import common, modelling
 __all__ = ["run", "summary_rows"]
 
 
+@modelling.naming_options
 def run(
     model: Annotated[
         Path,
@@ -35,8 +36,13 @@ def run(
     transmission: modelling.Transmission = None,
     smearing: common.Smearing = None,
     exact: Annotated[
-        bool, typer.Option("--exact", help="Reduce the data less the model again, too, and report the difference.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--exact/--no-exact",
+            help="Reduce the data less the model again, too, and report the difference.",
+            show_default="where scale factors were searched or frames not combined linearly, and components are fixed",
+        ),
+    ] = None,
     added: Annotated[
         bool, typer.Option("--added", help="The model is not in the data: add it to them, instead of taking it off.")
     ] = False,
@@ -47,9 +53,9 @@ def run(
 
     astronmf forward disk.fits --reduction out.fits --psf psf.fits -o forward.fits
 
-    The FITS file has FORWARD (what is left, combined), SOURCE (the model as the telescope sees it), FRAMES, with
-    --exact also EXACT and DIFFERENCE, and the table ACTIVE_SETS: whether a frame's active components are the same with
-    and without the model.
+    The FITS file has FORWARD (what active components and scale factors as they are leave, combined), SOURCE (the model
+    as the telescope sees it), FRAMES, where the data were reduced again also EXACT (what that leaves) and DIFFERENCE,
+    and the table ACTIVE_SETS: whether a frame's active components are the same with and without the model.
     """
     from astronmf.imaging import Reduction
     from astronmf.imaging.modelling.forward_images import ForwardImages
@@ -78,7 +84,7 @@ def run(
     common.summary(f"astronmf forward: {output}", rows)
 
 
-def _check_exact(reduction: Any, *, exact: bool) -> None:
+def _check_exact(reduction: Any, *, exact: bool | None) -> None:
     """Raise if the data cannot be reduced again."""
     from astronmf._validation import fail
     from astronmf.imaging.companions import can_reduce_again
@@ -90,18 +96,19 @@ def _check_exact(reduction: Any, *, exact: bool) -> None:
 def summary_rows(images: Any) -> list[tuple[str, str]]:
     """Return the numbers that a user looks at first."""
     same, n = int(images.same_active_set.sum()), len(images.same_active_set)
-    kept = "unknown: the model has no flux in the region"
+    kept = "unknown: the model has no light in the region"
     if np.isfinite(images.throughput):
-        kept = f"{images.throughput:.4f} (flux left over flux in)"
+        kept = f"{images.throughput:.4f} (the model's amplitude in what is left of it)"
+    how = "active components and scale factors as they are"
+    if images.exact is not None:
+        how = f"reducing again; {how} are off by {images.largest_difference:.2g} of the peak"
     unit = "" if images.unit is None else f" {images.unit}"
-    rows = [
+    return [
         ("throughput", kept),
-        ("peak", f"{_peak(images.combined)}{unit} left of {_peak(images.source)}{unit}"),
+        ("method", how),
+        ("peak", f"{_peak(images.image)}{unit} left of {_peak(images.source)}{unit}"),
         ("active components", f"the same with and without the model in {same} of {n} frames"),
     ]
-    if images.exact is not None:
-        rows.append(("reduced again", f"largest difference {images.largest_difference:.2g} of the peak"))
-    return rows
 
 
 def _peak(image: Any) -> str:

@@ -81,7 +81,11 @@ def _model_rows(content: Any) -> list[tuple[str, str]]:
     if isinstance(content, ForwardImages):
         return [("holds", "a forward model"), *forward.summary_rows(content)]
     rows = [("holds", "a fit of templates")]
-    rows += [(row[0], f"{row[1]} ({row[3]})") for row in fit.template_listing(content)[1]]
+    columns, templates = fit.template_listing(content)
+    for cells in templates:
+        row = dict(zip(columns, cells, strict=True))
+        density = f"{row['mJy']} mJy, " if "mJy" in row else ""
+        rows.append((row["template"], f"{row['amplitude']} ({density}{row['status']})"))
     if content.parameters is not None:
         rows += [(row[0], row[1]) for row in fit.parameter_listing(content.parameters)[1]]
     return [*rows, *fit.summary_rows(content)]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +13,21 @@ import typer
 from astronmf._validation import fail
 from astronmf.cli import common
 
-__all__ = ["Psf", "Transmission", "observing", "read_images", "read_systematics", "sources_of"]
+__all__ = ["Psf", "Transmission", "naming_options", "observing", "read_images", "read_systematics", "sources_of"]
+
+# Arguments of the library that are options here, of the same name with hyphens.
+ARGUMENTS = (
+    "annulus_width",
+    "calibration",
+    "exact",
+    "fwhm",
+    "n_angles",
+    "pixel_scale",
+    "psf",
+    "smearing",
+    "systematics",
+    "transmission",
+)
 
 Psf = Annotated[
     Path | None,
@@ -36,6 +53,25 @@ ImageScale = Annotated[
         show_default="from their headers, else that of the data",
     ),
 ]
+
+
+def naming_options(run: Callable[..., None]) -> Callable[..., None]:
+    """Return a command whose errors name options, not the library's arguments."""
+
+    @functools.wraps(run)
+    def command(*args: Any, **options: Any) -> None:
+        try:
+            run(*args, **options)
+        except ValueError as error:
+            raise ValueError(with_options(str(error))) from error
+
+    return command
+
+
+def with_options(message: str) -> str:
+    """Return an error's message with options in the place of arguments; what was not given is not shown as `None`."""
+    named = re.sub(rf"'({'|'.join(ARGUMENTS)})'", lambda found: f"'--{found[1].replace('_', '-')}'", message)
+    return named.removesuffix(", got None") if named != message else message
 
 
 def observing(

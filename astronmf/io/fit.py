@@ -94,6 +94,8 @@ def _amplitude_columns(fit: TemplateFit) -> dict[str, Any]:
         "ERROR": fit.errors,
         "STATUS": list(fit.status),
         "VARIANCE_INFLATION": fit.variance_inflation,
+        "COVERED": fit.covered,
+        "FLUX": fit.fluxes,
         "FITTED": fit.fitted,
     }
     found = fit.calibration
@@ -154,6 +156,7 @@ def read_fit(path: Any) -> TemplateFit:
         n_parameters=int(header["NPARAM"]),
         condition_number=float(header.get("CONDNUM", np.inf)),
         variance_inflation=native_array(table["VARIANCE_INFLATION"]),
+        covered=native_array(table["COVERED"]),
         coefficients=native_array(hdus["COEFFICIENTS"].data),
         coefficient_covariances=native_array(hdus["COEFFICIENT_COV"].data),
         star=native_array(hdus["FRAME_STAR"].data),

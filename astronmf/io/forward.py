@@ -25,7 +25,10 @@ EXTENSIONS = ("FORWARD", "SOURCE", "FRAMES", "ACTIVE_SETS", "META")
 
 
 def write_forward(images: ForwardImages, path: Any, *, overwrite: bool = False) -> None:
-    """Write FORWARD, SOURCE, EXACT and DIFFERENCE (if there are any), FRAMES, and the table ACTIVE_SETS."""
+    """Write FORWARD, SOURCE, EXACT and DIFFERENCE (if there are any), FRAMES, and the table ACTIVE_SETS.
+
+    FORWARD is from the active components, EXACT from reducing again; ``THROUGHP`` is of the latter where it is there.
+    """
     north_up = {
         "FORWARD": images.combined,
         "SOURCE": images.source,
@@ -35,7 +38,7 @@ def write_forward(images: ForwardImages, path: Any, *, overwrite: bool = False) 
     same = images.same_active_set
     cards: dict[str, Any] = {"NFRAMES": (len(same), "science frames"), "NSAME": (int(same.sum()), "of the same set")}
     if np.isfinite(images.throughput):
-        cards["THROUGHP"] = (images.throughput, "flux left over flux of the source")
+        cards["THROUGHP"] = (images.throughput, "amplitude of SOURCE in what is left")
     if np.isfinite(images.largest_difference):
         cards["LARGDIFF"] = (images.largest_difference, "of FORWARD and EXACT, over the peak")
     hdus = [

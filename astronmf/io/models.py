@@ -8,13 +8,14 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import astropy.units as u
 import numpy as np
 from astropy.io import fits
 from astropy.nddata import NDData
 from astropy.wcs import WCS
 
 from astronmf._validation import check_number
-from astronmf.exceptions import FormatError
+from astronmf.exceptions import FormatError, GeometryWarning, warn
 from astronmf.io.files import number_array, open_fits, unit_of
 from astronmf.io.frames import has_wcs, pixel_scale_of
 
@@ -142,14 +143,32 @@ def read_model_image(path: Any, *, pixel_scale: float | None = None, convolved: 
     unit = unit_of(hdu.header, path)
     values: Any = number_array(hdu.data)
     try:
-        if has_wcs(hdu.header):
+        if has_wcs(hdu.header) or _has_offsets(hdu.header, path, told=pixel_scale is not None):
             values = NDData(values, unit=unit, wcs=WCS(hdu.header, naxis=2))
         elif pixel_scale is None:
             pixel_scale = pixel_scale_of(hdu.header)
         return SkyImage(values, pixel_scale=pixel_scale, convolved=convolved, unit=unit, name=str(path))
     except ValueError as error:
-        msg = f"{path}: {error}"
-        raise FormatError(msg) from error
+        told = str(error)  # that names the file, where its values are wrong
+        raise FormatError(told if str(path) in told else f"{path}: {told}") from error
+
+
+def _has_offsets(header: fits.Header, path: Any, *, told: bool) -> bool:
+    """Return whether a header without CTYPE has all that offsets from the star need; warn of CDELT if it has not.
+
+    There is none to warn of where the pixel scale is `told`, or PIXSCALE.
+    """
+    steps = [header.get(f"CDELT{axis}", 1.0) for axis in (1, 2)]
+    if "CTYPE1" in header or steps == [1.0, 1.0]:
+        return False
+    units = [str(header.get(f"CUNIT{axis}", "")) for axis in (1, 2)]
+    has_place = all(f"CRPIX{axis}" in header and header.get(f"CRVAL{axis}", 0) == 0 for axis in (1, 2))
+    if has_place and all(u.Unit(unit, parse_strict="silent").is_equivalent(u.arcsec) for unit in units):
+        return True
+    if not told and "PIXSCALE" not in header:
+        msg = f"{path}: CDELT is not used, for want of CUNIT (of an angle) and CRPIX, or CTYPE; give 'pixel_scale'"
+        warn(msg, GeometryWarning)
+    return False
 
 
 def _first_image(path: Any) -> Any:

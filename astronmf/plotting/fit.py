@@ -71,8 +71,8 @@ def plot_fit(fit: TemplateFit) -> Figure:
 def plot_forward(model: ForwardModel | ForwardImages, reduction: Reduction | None = None) -> Figure:
     """Draw a source, what a reduction leaves of it, and what it takes, on one scale.
 
-    Where the data were reduced again, and that is not the same, it takes the place of the third panel, and the
-    difference is drawn beside it.
+    The second panel is from the active components. Where the data were reduced again, and that is not the same, it
+    takes the place of the third panel, and the difference is drawn beside it.
 
     Parameters
     ----------
@@ -188,12 +188,14 @@ def _amplitudes(fit: TemplateFit) -> str:
 
 
 def _kept(model: ForwardImages) -> list[str]:
-    """Return how much is left, and how far that holds, in words."""
+    """Return the throughput, and how far the forward model holds, in words."""
     same, n = int(model.same_active_set.sum()), len(model.same_active_set)
-    kept = [f"{model.throughput:.1%} of the flux left"] if np.isfinite(model.throughput) else []
+    off = model.largest_difference
+    again = " when reduced again" if off > 0 else ""
+    kept = [f"throughput {model.throughput:.1%}{again}"] if np.isfinite(model.throughput) else []
     words = [*kept, f"active components kept in {same} of {counted(n, 'frame')}"]
-    if model.largest_difference == 0:
+    if off == 0:
         words.append("the same when reduced again")
-    elif np.isfinite(model.largest_difference):
-        words.append(f"off by {model.largest_difference:.1e} of the peak")
+    elif np.isfinite(off):
+        words.append(f"forward model off by {off:.2g} of the peak")
     return words

@@ -9,6 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from astronmf._typing import FloatArray
 from astronmf._validation import fail
+from astronmf.imaging.modelling.parameters import UNITS
 from astronmf.imaging.modelling.sampling import Posterior
 from astronmf.plotting.stretch import number_label
 from astronmf.plotting.style import ACCENT_COLOR, LINE_COLOR, house_style
@@ -20,23 +21,7 @@ PANEL = 1.9  # inches
 PERCENTILES = (15.865, 50.0, 84.135)
 RANGE = 0.997  # of the samples that a panel shows
 LEVELS = (0.393, 0.865)  # what one and two standard deviations of a Gaussian in two dimensions hold
-
-#: What parameters are measured in; lengths are in pixels.
-UNITS = {"inclination": "deg", "position_angle": "deg"} | dict.fromkeys(
-    (
-        "radius",
-        "inner_width",
-        "outer_width",
-        "offset_along",
-        "offset_across",
-        "height",
-        "separation",
-        "break_radius",
-        "core",
-        "offset",
-    ),
-    "pixel",
-)
+WORDS = {"pix": "pixel"}  # units as figures write them
 
 
 @house_style()
@@ -105,7 +90,7 @@ def _label(name: str, *, several: bool) -> str:
     """Return a parameter's name in words, with its unit."""
     source, _, parameter = name.partition(".")
     unit = UNITS.get(parameter)
-    words = parameter.replace("_", " ") + (f" [{unit}]" if unit else "")
+    words = parameter.replace("_", " ") + (f" [{WORDS.get(unit, unit)}]" if unit else "")
     words = f"{source}\n{words}" if several else words
     return words.replace("$", r"\$")
 

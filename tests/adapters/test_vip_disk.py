@@ -82,7 +82,7 @@ def test_every_parameter_changes_by_vips_name_for_it():
 def test_quantities_are_arcseconds_and_parsecs():
     disk = VIPDisk(100 * u.mas, 0.02 * u.kpc)
     assert (disk.pixel_scale, disk.distance) == (pytest.approx(0.1), pytest.approx(20))
-    with pytest.raises(ValueError, match="'distance' must be a number in"):
+    with pytest.raises(ValueError, match="'distance' must be a number above 0"):
         VIPDisk(0.1, -3)
 
 

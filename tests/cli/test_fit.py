@@ -1,3 +1,6 @@
+import warnings
+from contextlib import nullcontext
+
 import h5py
 import numpy as np
 import pytest
@@ -7,7 +10,9 @@ from detection_helpers import POINT
 from imaging_helpers import files_in
 from modelling_helpers import FLUXES, FREE, MODEL, SOURCES, image_of_ring, modelled
 
+from astronmf.cli.fit import parameter_listing
 from astronmf.imaging import Reduction
+from astronmf.imaging.detection.catalogue import with_error
 from astronmf.imaging.modelling.fit_result import TemplateFit
 
 OUTPUTS = ("fit.fits", "fit.ecsv", "fit.png", "nulls.png")
@@ -162,11 +167,92 @@ def test_the_same_seed_gives_the_same_samples(fit, tmp_path):
     assert (found[0] != found[2]).any()
 
 
+def two_sources_free(folder):
+    """Write a model with two free sources, and return its name and their ranges."""
+    (folder / "both.toml").write_text(FREE + "[planet.free]\nseparation = [11.0, 13.0]\n")
+    return "both.toml", {"disk.radius": (8, 10), "planet.separation": (11, 13)}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_errors_grow_with_what_the_calibration_found(fit, reduction, folder, tmp_path):
+    model, free = two_sources_free(folder)
+    chain = ("--calibration", "angles", "--sample", 2, "--walkers", 8, "--checkpoint", tmp_path / "chain.h5")
+    outcome = fit(*chain, model=model)
+    outcome.assert_done()
+    found = read(tmp_path)
+    factors = found.calibration.noise_factor
+    assert abs(factors[0] / factors[1] - 1) > 0.05
+    plain = reduction.likelihood(SOURCES, free, psf=POINT)
+    errors = np.sqrt(np.diag(plain.covariance(found.parameters["value"])))
+    np.testing.assert_allclose(found.parameters["error"], errors * factors, rtol=0.02)
+    with h5py.File(tmp_path / "chain.h5") as file:
+        vector, told = file["mcmc/chain"][-1, 0], file["mcmc/log_prob"][-1, 0]
+    assert told == pytest.approx(plain(vector) / factors.max() ** 2, rel=1e-4)
+    assert "error x of the samples" in outcome.out
+    assert f"{factors.max():.2f}, the largest of the sources" in outcome.out
+
+
+def test_parameters_are_told_with_units_and_in_arcseconds(fit, tmp_path):
+    outcome = fit(model="free.toml")
+    outcome.assert_done()
+    (row,) = read(tmp_path).parameters
+    assert row["unit"] == "pix"
+    assert row["arcsec"] == pytest.approx(0.063 * row["value"])
+    (line,) = [line for line in outcome.out.splitlines() if "disk.radius" in line]
+    assert f"{with_error(row['value'], row['error'])} pix" in line
+    assert with_error(row["arcsec"], row["arcsec_error"]) in line
+
+
+def test_a_listing_has_no_arcseconds_where_nothing_is_a_length_and_no_unit_where_none_is_known():
+    table = QTable({"name": ["disk.g"], "value": [0.2], "error": [0.01], "low": [0.0], "high": [1.0]})
+    assert parameter_listing(table) == (["parameter", "best", "range"], [["disk.g", "0.200 ± 0.010", "0 to 1"]])
+    table["unit"], table["arcsec"], table["arcsec_error"] = [""], [np.nan], [np.nan]
+    assert parameter_listing(table) == (["parameter", "best", "range"], [["disk.g", "0.200 ± 0.010", "0 to 1"]])
+
+
+def test_too_few_walkers_are_told_before_the_work(fit, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("astronmf.imaging.Reduction.likelihood", lambda *_, **__: pytest.fail("the work had begun"))
+    model, _ = two_sources_free(folder)
+    few = fit("--sample", 5, "--walkers", 3, model=model)
+    few.assert_failed_in_one_line("'n_walkers' must be an integer of at least 4, got 3")
+    assert files_in(tmp_path) == []
+
+
+def test_an_interrupted_chain_says_how_long_it_is_and_goes_on_bit_for_bit(fit, tmp_path, monkeypatch):
+    def interrupt(*at):
+        if at == (4, 6, "steps of the chain"):
+            raise KeyboardInterrupt
+
+    chain = (*CHAIN, "--overwrite", "--checkpoint")
+    with monkeypatch.context() as patch, warnings.catch_warnings():
+        patch.setattr("astronmf.cli.common.progress_bar", lambda: nullcontext(interrupt))
+        broken = fit(*chain, tmp_path / "chain.h5", model="free.toml")
+    broken.assert_failed_in_one_line("interrupted; ", "chain.h5 has 4 of 6 steps; '--resume' goes on with them")
+    assert "complete" not in broken.err
+    assert files_in(tmp_path) == ["chain.h5"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit(*chain, tmp_path / "chain.h5", "--resume", model="free.toml").assert_done()
+        fit(*chain, tmp_path / "whole.h5", model="free.toml").assert_done()
+    with h5py.File(tmp_path / "chain.h5") as one, h5py.File(tmp_path / "whole.h5") as other:
+        np.testing.assert_array_equal(one["mcmc/chain"][:], other["mcmc/chain"][:])
+
+
+def test_an_interrupt_without_a_chain_says_that_there_is_no_output(fit, tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("astronmf.cli.common.progress_bar", lambda: nullcontext(interrupt))
+    for options in (CHAIN, (*CHAIN, "--checkpoint", tmp_path / "chain.h5")):
+        fit(*options, model="free.toml").assert_failed_in_one_line("interrupted; no output was written")
+    assert files_in(tmp_path) == []
+
+
 def test_the_file_is_described_and_drawn(fit, astronmf, tmp_path):
     fit(model="free.toml").assert_done()
     outcome = astronmf("info", tmp_path / "fit.fits")
     outcome.assert_done()
-    for words in ("a fit of templates", "disk", "(determined)", "disk.radius", "psf.fits (sha256", "command"):
+    for words in ("a fit of templates", "disk", "determined)", "disk.radius", "psf.fits (sha256", "command"):
         assert words in outcome.out
     astronmf("plot", tmp_path / "fit.fits", "-o", tmp_path / "fit.png").assert_done()
     assert (tmp_path / "fit.png").read_bytes().startswith(b"\x89PNG")
@@ -174,16 +260,17 @@ def test_the_file_is_described_and_drawn(fit, astronmf, tmp_path):
 
 WRONG = {
     "no template": ([], None, "no template to fit"),
+    "a model among the templates": (["-t", "a.toml"], None, "a.toml: '--template' takes FITS images; a TOML file"),
     "no free parameter": (["--sample", 5], "model.toml", "'--sample' needs free parameters"),
     "walkers": (["--walkers", 8], "free.toml", "'--walkers' needs '--sample'"),
     "resume": (["--sample", 5, "--resume"], "free.toml", "'--resume' needs '--checkpoint'"),
     "nulls": (["--calibration-plot", "a.png"], "model.toml", "'--calibration-plot' needs '--calibration angles'"),
-    "calibration": (["--calibration", "eye"], "model.toml", "'calibration' must be one of None, 'angles'"),
+    "calibration": (["--calibration", "eye"], "model.toml", "'--calibration' must be one of None, 'angles'"),
     "star": (["--star", "moon"], "model.toml", "'star' must be one of 'components'"),
-    "annulus": (["--star", "annulus"], "model.toml", "'annulus_width' must be given"),
-    "systematics": (["--systematics", "much"], "model.toml", "'systematics' must be a number, or a FITS image"),
-    "level": (["--systematics", -1], "model.toml", "'systematics' must be a number in"),
-    "smearing": (["--smearing", "much"], "model.toml", "'smearing' must be degrees"),
+    "annulus": (["--star", "annulus"], "model.toml", "'--annulus-width' must be given"),
+    "systematics": (["--systematics", "much"], "model.toml", "'--systematics' must be a number, or a FITS image"),
+    "level": (["--systematics", -1], "model.toml", "'--systematics' must be a number in"),
+    "smearing": (["--smearing", "much"], "model.toml", "'--smearing' must be degrees"),
     "table": (["--table", "a.csv"], "model.toml", "a table's name ends in .ecsv"),
     "model": ([], "nowhere.toml", "nowhere.toml: no such file"),
 }
@@ -197,7 +284,7 @@ def test_wrong_options_are_one_line_and_nothing_is_written(fit, tmp_path, monkey
 
 
 def test_a_model_that_needs_a_psf_says_so(fit):
-    fit(psf=None).assert_failed_in_one_line("'psf' must be given")
+    fit(psf=None).assert_failed_in_one_line("'--psf' must be given")
 
 
 def test_files_of_the_wrong_kind_are_one_line(fit, folder):

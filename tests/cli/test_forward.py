@@ -17,6 +17,7 @@ def folder(tmp_path_factory):
     modelled().write(folder / "out.fits")
     modelled("adi").write(folder / "adi.fits")
     modelled("ardi").write(folder / "ardi.fits")
+    modelled(scale="bff").write(folder / "bff.fits")
     fits.writeto(folder / "psf.fits", POINT.data)
     fits.writeto(folder / "ring.fits", image_of_ring())
     fits.writeto(folder / "half.fits", np.full((33, 33), 0.5))
@@ -49,6 +50,28 @@ def test_the_command_does_what_the_library_does(forward, folder, tmp_path, name)
         np.testing.assert_array_equal(getattr(found, one), getattr(expected, one))
     assert found.meta["command"].startswith("astronmf")
     assert [item["role"] for item in found.meta["inputs"]] == ["reduction", "model"]
+
+
+def test_where_factors_were_searched_the_data_are_reduced_again_unless_that_is_not_wanted(forward, tmp_path):
+    outcome = forward("ring.fits", reduction="bff.fits")
+    outcome.assert_done()
+    assert "reducing again" in outcome.out
+    found = ForwardImages.read(tmp_path / "fm.fits")
+    assert found.image is found.exact
+    assert f"{found.throughput:.4f}" in outcome.out
+    outcome = forward("ring.fits", "--no-exact", "--overwrite", reduction="bff.fits")
+    outcome.assert_done()
+    assert "reducing again" not in outcome.out
+    quick = ForwardImages.read(tmp_path / "fm.fits")
+    assert quick.exact is None
+    np.testing.assert_array_equal(quick.combined, found.combined)
+
+
+def test_a_source_too_faint_for_the_factors_is_told(forward, folder):
+    fits.writeto(folder / "faint.fits", 1e-4 * image_of_ring(), overwrite=True)
+    outcome = forward("faint.fits", reduction="bff.fits")
+    outcome.assert_done()
+    assert "too faint for that" in outcome.err
 
 
 def test_sources_of_a_file_are_added_up(forward, folder, tmp_path):
@@ -84,7 +107,13 @@ def test_the_scale_of_an_image_may_be_given(forward):
 def test_the_summary_says_what_is_left(forward):
     outcome = forward("ring.fits", "--exact")
     outcome.assert_done()
-    for words in ("throughput", "flux left over flux in", "active components", "of 8 frames", "largest difference"):
+    for words in (
+        "throughput",
+        "amplitude in what is left",
+        "of 8 frames",
+        "reducing again; active components",
+        "are off by",
+    ):
         assert words in outcome.out
     assert outcome.err == ""
 
@@ -93,7 +122,7 @@ def test_a_model_without_light_has_no_throughput(forward, folder):
     fits.writeto(folder / "dark.fits", np.zeros((33, 33)), overwrite=True)
     outcome = forward("dark.fits")
     outcome.assert_done()
-    assert "the model has no flux in the region" in outcome.out
+    assert "the model has no light in the region" in outcome.out
 
 
 def test_the_file_is_described_and_drawn(forward, astronmf, tmp_path):
@@ -109,7 +138,7 @@ def test_the_file_is_described_and_drawn(forward, astronmf, tmp_path):
 
 
 def test_a_model_that_needs_a_psf_says_so(forward, tmp_path):
-    forward("model.toml").assert_failed_in_one_line("'psf' must be given")
+    forward("model.toml").assert_failed_in_one_line("'--psf' must be given, for a source that is not convolved yet")
     assert files_in(tmp_path) == []
 
 
@@ -117,14 +146,14 @@ WRONG = {
     "text.fits": "text.fits: cannot be read as FITS",
     "nowhere.toml": "nowhere.toml: no such file",
     "wrong.toml": "raduis",
-    "nan.fits": "finite",
-    "small.fits": "give its 'pixel_scale'",
+    "nan.fits": "error: '{folder}/nan.fits' must be finite",
+    "small.fits": "give its '--pixel-scale'",
 }
 
 
 @pytest.mark.parametrize(("name", "words"), WRONG.items(), ids=WRONG)
-def test_what_is_no_model_is_one_line(forward, tmp_path, name, words):
-    forward(name).assert_failed_in_one_line(words)
+def test_what_is_no_model_is_one_line(forward, folder, tmp_path, name, words):
+    forward(name).assert_failed_in_one_line(words.format(folder=folder))
     assert files_in(tmp_path) == []
 
 
@@ -135,7 +164,7 @@ def test_what_is_no_reduction_is_one_line(forward, name):
 
 def test_without_the_reference_frames_nothing_is_reduced_again(forward):
     forward("ring.fits", reduction="ardi.fits").assert_done()
-    forward("ring.fits", "--exact", "--overwrite", reduction="ardi.fits").assert_failed_in_one_line("'exact' must be")
+    forward("ring.fits", "--exact", "--overwrite", reduction="ardi.fits").assert_failed_in_one_line("'--exact' must be")
 
 
 def test_a_file_that_is_there_is_kept_and_told_of_before_the_work(forward, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """Ctrl-C in the middle of the work leaves one line, and nothing else."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
+from detection_helpers import POINT
 from imaging_helpers import files_in
+from modelling_helpers import FREE, modelled
 
 from astronmf.imaging import Frames
 
@@ -29,7 +33,9 @@ def announced(function, calls=[]):
     return call
 
 place, name = sys.argv.pop(1).rsplit(".", 1)
+place, _, inner = place.partition(":")
 module = import_module(place)
+module = getattr(module, inner) if inner else module
 setattr(module, name, announced(getattr(module, name)))
 import_module("astronmf.cli").main()
 """
@@ -81,3 +87,18 @@ def test_an_interrupted_build_leaves_nothing(large, tmp_path):
     )
     assert (code, err) == (1, "astronmf: error: interrupted; no output was written\n")
     assert files_in(tmp_path) == []
+
+
+def test_an_interrupted_chain_says_in_one_line_how_long_it_is(tmp_path):
+    pytest.importorskip("emcee")
+    modelled().write(tmp_path / "out.fits")
+    fits.writeto(tmp_path / "psf.fits", POINT.data)
+    (tmp_path / "free.toml").write_text(FREE)
+    chain = ["--sample", 1_000_000, "--checkpoint", "chain.h5"]
+    model = ["--model", "free.toml", "--psf", "psf.fits", "--fwhm", 3]
+    when = "emcee.backends:HDFBackend.save_step"
+    code, err = interrupt("fit", "out.fits", *model, *chain, "-o", "fit.fits", when=when, cwd=tmp_path)
+    assert code == 1
+    told = r"astronmf: error: interrupted; chain.h5 has (\d+) of 1000000 steps; '--resume' goes on with them\n"
+    assert int(re.fullmatch(told, err)[1]) >= 1
+    assert files_in(tmp_path) == ["chain.h5", "free.toml", "out.fits", "psf.fits"]

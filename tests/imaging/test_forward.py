@@ -74,6 +74,7 @@ def test_it_is_linear_in_the_source(reduction):
     np.testing.assert_allclose(both, 2 * reduction.forward(SOURCE) - reduction.forward(other), atol=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:the scale factors were searched:astronmf.exceptions.ScaleFactorWarning")
 def test_it_is_blank_where_the_combined_image_is(science, components):
     result = reduce(science, components=components, inner_radius=4, outer_radius=12)
     np.testing.assert_array_equal(np.isnan(result.forward(SOURCE)), np.isnan(result.combined))

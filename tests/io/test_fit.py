@@ -14,7 +14,7 @@ from modelling_helpers import RING, SOURCES, modelled
 from astronmf.exceptions import FormatError
 from astronmf.imaging.modelling.fit_result import TemplateFit
 from astronmf.imaging.modelling.forward_images import ForwardImages
-from astronmf.imaging.modelling.parameters import noise_factor_of, parameter_table
+from astronmf.imaging.modelling.parameters import parameter_table
 from astronmf.imaging.modelling.sampling import Posterior
 from astronmf.io.fit import check_chain, write_fit
 
@@ -165,20 +165,14 @@ def test_parameters_and_their_samples_are_tables(tmp_path):
     table = parameter_table(likelihood, start, posterior)
     write_fit(replace(fit, parameters=table), tmp_path / "fit.fits", posterior=posterior)
     back = TemplateFit.read(tmp_path / "fit.fits").parameters
-    assert back.colnames == ["name", "value", "error", "low", "high", "median", "lower", "upper"]
+    assert back.colnames == table.colnames
+    for name in table.colnames:
+        np.testing.assert_array_equal(back[name], table[name], err_msg=name)
     assert list(back["name"]) == ["disk.radius", "disk.g"]
-    np.testing.assert_array_equal(back["value"], start)
+    assert list(back["unit"]) == ["pix", ""]
     found = QTable.read(tmp_path / "fit.fits", hdu="SAMPLES")
     assert found.colnames == posterior.columns
     assert len(found) == 20 * 8
-
-
-def test_the_largest_noise_factor_of_the_sources_counts():
-    fit = modelled().fit(SOURCES, psf=POINT, calibration="angles")
-    factors = fit.calibration.noise_factor
-    assert noise_factor_of(fit, ["planet"]) == factors[1]
-    assert noise_factor_of(fit, ["disk", "planet"]) == factors.max()
-    assert noise_factor_of(modelled().fit(SOURCES, psf=POINT), ["disk"]) == 1.0
 
 
 def test_a_file_that_is_no_chain_is_told(tmp_path):
@@ -211,9 +205,29 @@ class TestForward:
         images = ForwardImages.of(reduction.forward_model(RING, psf=POINT), reduction)
         total = np.nansum(images.source)
         assert total == pytest.approx(1.0, abs=0.02)  # of a ring of unit flux, less what the mask at the star hides
-        assert images.throughput == pytest.approx(np.nansum(images.combined) / total)
         assert 0 < images.throughput < 1
-        assert "of the flux left" in repr(images)
+        assert f"throughput {images.throughput:.3f}, active" in repr(images)
+
+    @pytest.mark.parametrize("mode", ["rdi", "adi"])
+    @pytest.mark.parametrize("exact", [False, True])
+    def test_the_throughput_is_the_amplitude_of_the_source_in_what_is_left_of_it(self, mode, exact):
+        reduction = modelled(mode)
+        images = ForwardImages.of(reduction.forward_model(SOURCES["planet"], psf=POINT, exact=exact), reduction)
+        left = images.exact if exact else images.combined
+        known = np.isfinite(left)
+        (amplitude,), *_ = np.linalg.lstsq(images.source[known][:, None], left[known], rcond=None)
+        assert images.throughput == pytest.approx(amplitude)
+        assert 0.4 < images.throughput < 1
+        assert ("reduced again" in repr(images)) == exact
+
+    def test_what_wings_a_reduction_leaves_elsewhere_does_not_change_the_throughput(self):
+        reduction = modelled()
+        images = ForwardImages.of(reduction.forward_model(SOURCES["planet"], psf=POINT), reduction)
+        dark = images.source < 1e-6 * np.nanmax(images.source)
+        elsewhere = np.where(dark, images.combined - 0.01, images.combined)
+        assert np.nansum(elsewhere) < -1
+        assert replace(images, combined=elsewhere).throughput == pytest.approx(images.throughput, abs=1e-4)
+        assert replace(images, combined=0.3 * images.source).throughput == pytest.approx(0.3)
 
     def test_a_source_without_light_has_no_throughput(self):
         reduction = modelled()

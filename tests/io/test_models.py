@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from astronmf.exceptions import FormatError
+from astronmf.exceptions import FormatError, GeometryWarning
 from astronmf.imaging.geometry import Geometry
 from astronmf.imaging.modelling.observing import Observer
 from astronmf.imaging.modelling.rings import EdgeOnDisk, Ring
@@ -173,3 +173,22 @@ def test_an_image_has_no_free_parameters(written, tmp_path):
     text = '[a]\nmodel = "image"\nfile = "disk.fits"\n[a.free]\nradius = [1, 2]'
     with pytest.raises(FormatError, match="is called 'radius'; an image has none"):
         read_model(written(text))
+
+
+OFFSETS = {"CDELT1": -1e-5, "CDELT2": 1e-5, "CRPIX1": 4.0, "CRPIX2": 2.0, "CUNIT1": "deg", "CUNIT2": "deg"}
+
+
+def test_steps_without_a_kind_of_axes_are_offsets_from_the_star(tmp_path):
+    fits.PrimaryHDU(IMAGE, fits.Header(OFFSETS)).writeto(tmp_path / "bare.fits")
+    image = read_model_image(tmp_path / "bare.fits")
+    assert image.sky.pixel_scale == pytest.approx(0.036)
+    assert image.sky.star(None) == pytest.approx((3, 1))
+
+
+@pytest.mark.parametrize("without", ["CUNIT1", "CRPIX2"])
+def test_steps_that_say_too_little_are_a_warning_unless_the_pixel_scale_is_told(tmp_path, without):
+    header = fits.Header({key: value for key, value in OFFSETS.items() if key != without})
+    fits.PrimaryHDU(IMAGE, header).writeto(tmp_path / "bare.fits")
+    with pytest.warns(GeometryWarning, match="CDELT is not used, for want of CUNIT .* and CRPIX, or CTYPE; give"):
+        assert read_model_image(tmp_path / "bare.fits").sky is None
+    assert read_model_image(tmp_path / "bare.fits", pixel_scale=0.036).pixel_scale == 0.036

@@ -85,6 +85,7 @@ def test_a_reduction_that_was_read_has_all_its_numbers_of_components(back, reduc
     np.testing.assert_allclose(back.over_components(), reduction.over_components(), atol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:the scale factors were searched:astronmf.exceptions.ScaleFactorWarning")
 def test_a_star_between_pixels_is_predicted_as_before(tmp_path, observation):
     parts = {"center": (16.1, 15.7)}
     result = reduce(observation.science_frames(**parts), observation.reference_frames(**parts), n_components=2)
@@ -103,6 +104,7 @@ def test_every_kind_of_scale_comes_back(tmp_path, observation, components, scale
     np.testing.assert_allclose(back.over_components()[-1], result.combined, atol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore:the scale factors were searched:astronmf.exceptions.ScaleFactorWarning")
 def test_a_reduction_without_errors_angles_or_unit_comes_back(tmp_path, observation):
     science, references = Frames(observation.science, angles=np.zeros(4)), Frames(observation.references)
     result = reduce(science, references, n_components=2)
@@ -114,6 +116,7 @@ def test_a_reduction_without_errors_angles_or_unit_comes_back(tmp_path, observat
     np.testing.assert_array_equal(back.forward(SOURCE), result.forward(SOURCE))
 
 
+@pytest.mark.filterwarnings("ignore:the scale factors were searched:astronmf.exceptions.ScaleFactorWarning")
 def test_single_precision_frames_come_back(tmp_path, observation):
     single = [array.astype("f4") for array in (observation.science, observation.science_sigma)]
     result = reduce(

@@ -78,6 +78,7 @@ def assert_same(back, reduction):
             assert found.dtype.isnative
 
 
+@pytest.mark.filterwarnings("ignore:the scale factors were searched:astronmf.exceptions.ScaleFactorWarning")
 @pytest.mark.parametrize("options", MODES.values(), ids=MODES)
 def test_every_mode_comes_back_and_predicts_a_source_as_before(tmp_path, options):
     reduction = reduced(options)

@@ -142,7 +142,7 @@ class TestForward:
 
     def test_the_heading_says_how_much_is_left_and_how_far_that_holds(self, images):
         heading = plot_forward(images)._suptitle.get_text()
-        for words in (f"{images.throughput:.1%} of the flux left", "of 8 frames", "of the peak"):
+        for words in (f"throughput {images.throughput:.1%} when reduced again", "of 8 frames", "of the peak"):
             assert words in heading
 
     def test_a_source_without_light_can_be_drawn(self):
@@ -160,23 +160,40 @@ class TestCalibration:
         figure = plot_calibration(fit)
         draw(figure)
         found = fit.calibration
-        lower = figure.axes[2:]
-        for axes, nulls in zip(lower, found.null_amplitudes, strict=True):
+        for axes, nulls in zip(figure.axes[1::2], found.null_amplitudes, strict=True):
             (points,) = [line for line in axes.lines if line.get_label() == "null amplitudes"]
             x, y = points.get_data()
             order = np.argsort((found.angles + 180) % 360 - 180)
             np.testing.assert_array_equal(y, nulls[order])
             assert ((x > -180) & (x <= 180)).all()
 
-    def test_an_inch_is_as_much_above_as_below(self, fit):
+    def test_an_inch_is_as_much_on_the_left_as_on_the_right(self, fit):
         figure = plot_calibration(fit)
         draw(figure)
-        for upper, lower in zip(figure.axes[:2], figure.axes[2:], strict=True):
-            spans = [np.ptp(axes.get_ylim()) / axes.get_window_extent().height for axes in (upper, lower)]
+        for left, right in zip(figure.axes[::2], figure.axes[1::2], strict=True):
+            spans = [np.ptp(axes.get_ylim()) / axes.get_window_extent().height for axes in (left, right)]
             assert spans[0] == pytest.approx(spans[1], rel=0.02)
-            low, high = lower.get_ylim()
-            (points,) = [line for line in lower.lines if line.get_label() == "null amplitudes"]
+            low, high = right.get_ylim()
+            (points,) = [line for line in right.lines if line.get_label() == "null amplitudes"]
             assert low < points.get_data()[1].min() <= points.get_data()[1].max() < high
+
+    def test_calibrated_and_raw_amplitudes_stand_side_by_side_with_their_errors(self, fit):
+        figure, found = plot_calibration(fit), fit.calibration
+        draw(figure)
+        for j, axes in enumerate(figure.axes[::2]):
+            for bars, at, value, error in zip(
+                axes.containers,
+                (0, 1),
+                (found.amplitudes[j], found.raw[j]),
+                (found.errors[j], found.raw_errors[j]),
+                strict=True,
+            ):
+                x, y = bars.lines[0].get_data()
+                (segment,) = bars.lines[2][0].get_segments()
+                assert (x[0], y[0]) == (at, value)
+                np.testing.assert_allclose(segment[:, 1], (value - error, value + error))
+                assert axes.get_ylim()[0] < value - error < value + error < axes.get_ylim()[1]
+        assert [label.get_text() for label in figure.axes[2].get_xticklabels()] == ["calibrated", "raw"]
 
     def test_what_could_not_be_calibrated_says_so(self, fit):
         unknown = replace(fit.calibration, amplitudes=np.array([np.nan, 1.0]), covariance=np.diag([np.nan, 1.0]))
@@ -184,7 +201,7 @@ class TestCalibration:
         figure = plot_calibration(replace(fit, calibration=unknown, status=status))
         draw(figure)
         assert "not calibrated" in texts_of(figure.axes[0])
-        assert figure.axes[0].get_title() == "disk: uncalibrated"
+        assert figure.axes[0].get_title(loc="left") == "disk: uncalibrated"
 
     def test_a_fit_without_a_calibration_is_an_error(self, fit):
         with pytest.raises(ValueError, match="'fit' must be made with calibration='angles'"):

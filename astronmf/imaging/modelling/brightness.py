@@ -15,8 +15,12 @@ from astronmf.imaging.geometry import center_pixel, in_degrees, in_pixels
 
 __all__ = ["BrightnessModel", "check_parameter_names"]
 
-#: Standard deviations a pixel below which a Gaussian is sampled more finely: its sum is then good to 1e-4.
-SMALLEST_WIDTH = 0.7
+#: Of a Gaussian, standard deviations in places at which it is evaluated: what is aliased is then below 1e-3.
+SMALLEST_WIDTH = 0.85
+
+#: A jump of the second derivative, per pixel squared and of a peak of 1, which aliases 2e-3 of the peak once that is
+#: convolved; what is aliased falls with the third power of the number of places, and the time rises with the second.
+LARGEST_BEND = 1.1
 
 LARGEST_OVERSAMPLING = 25
 
@@ -38,6 +42,14 @@ class BrightnessModel(ABC):
     @abstractmethod
     def narrowest(self) -> float:
         """The standard deviation of what is narrowest in the picture, pixels."""
+
+    @property
+    def bend(self) -> float:
+        """The largest jump of a profile's second derivative, per pixel squared; 0 where there is none.
+
+        In units of its peak, or of what a PSF leaves of the peak of a narrow profile.
+        """
+        return 0.0
 
     @classmethod
     def from_arcsec(cls, pixel_scale: Any, **parameters: Any) -> Self:
@@ -80,7 +92,7 @@ class BrightnessModel(ABC):
         center : (x, y), optional
             Where the star is, 0-based pixels; ``(n_x // 2, n_y // 2)`` by default.
         oversampling : int, optional
-            Each pixel is the mean of so many places along each axis; by default as many as the narrowest part needs.
+            Each pixel is the mean of so many places along each axis; by default as many as the model needs.
 
         Returns
         -------
@@ -104,7 +116,9 @@ class BrightnessModel(ABC):
         observer : Observer
             How the sky becomes frames.
         oversampling : int, optional
-            As for `image`.
+            At how many places along each axis a pixel is evaluated, see `Observer.brightness`; by default at as many as
+            the model needs, so that what is aliased can be neglected. More of them make no other picture where there is
+            a PSF; without one, a pixel is their mean.
         """
         return np.asarray(observer.brightness(self.brightness, oversampling=self._oversampling(oversampling)))
 
@@ -112,7 +126,7 @@ class BrightnessModel(ABC):
         """Return how many places a pixel has along each axis."""
         if given is not None:
             return check_integer("oversampling", given, 1, LARGEST_OVERSAMPLING)
-        needed = int(np.ceil(SMALLEST_WIDTH / self.narrowest))
+        needed = int(np.ceil(max(SMALLEST_WIDTH / self.narrowest, np.cbrt(self.bend / LARGEST_BEND))))
         if needed > LARGEST_OVERSAMPLING:
             found = (
                 f"{needed}, which a part of {self.narrowest:.2g} pixels in the picture needs; widen it, or give less"

@@ -10,7 +10,7 @@ templates take up what belongs to them. `astronmf.core.joint` has the mathematic
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -32,9 +32,11 @@ from astronmf.imaging.modelling.sources import Source, as_source
 from astronmf.imaging.modelling.star import STARS, StarDesign
 from astronmf.imaging.modelling.templates import Templates
 
-__all__ = ["Settings", "fit_templates", "named_sources", "observation_of"]
+__all__ = ["Settings", "fit_templates", "named_sources", "observation_of", "settled_observation"]
 
 CALIBRATIONS = ("angles",)
+LEAST_COVERED = 0.1  # of a template's squared light: with less where there are data something is said
+NO_LIGHT = 1e-6  # likewise: nothing but rounding and the last of a PSF's wings
 LARGEST_INFLATION = 100.0  # of a variance: beyond it a template is hardly told from star and other templates
 NOTHING_LEFT = 0.05  # of an error: what ends the reducing again
 
@@ -89,26 +91,65 @@ def fit_templates(
 ) -> TemplateFit:
     """Fit sources and the star to the science frames of a reduction; `Reduction.fit` says what comes back."""
     frames = np.stack([source.frames(observer) for source in sources.values()])
-    turned = _turned(sources, observer, settings, progress)
-    found, follows = _fitted(reduction, frames, turned, settings)
-    if reduction.science.sigma is None:  # now that the sources are known, the scatter is that without them
-        found, follows = _fitted(replace(reduction, residuals=found.residuals), frames, turned, settings)
-    again = settings.max_reductions if follows and _is_whole(reduction) else 0
-    for done in range(again):
-        taken = found.light()
-        without = _without(reduction, taken)
-        better, _ = _fitted(replace(without, science=reduction.science), frames, turned, settings, taken)
-        moved, errors = np.abs(better.fitted - found.fitted), np.maximum(better.errors, np.finfo(float).tiny)
-        found = better
-        progress(done + 1, again, "reductions without the templates")
-        if not np.nanmax(moved / errors, initial=0.0) > NOTHING_LEFT:
-            break
-    else:
-        if again:
-            warn(f"after {again} reductions without the templates their amplitudes still change", ConvergenceWarning)
+    found, _, _ = _settled(reduction, frames, _turned(sources, observer, settings, progress), settings, progress)
     named = replace(found, names=tuple(sources), settings=settings)
     _warn_of(named)
     return named.with_images(reduction)
+
+
+def settled_observation(
+    reduction: Any,
+    sources: Mapping[str, Source],
+    observer: Observer,
+    settings: Settings,
+    progress: Progress = no_progress,
+) -> Observation:
+    """Return what sources like these are fitted to, their own light kept out of star and noise as far as it is known.
+
+    Where the star's models have taken up light of the sources, or the noise comes from residuals that show them, the
+    sources are fitted first, as they are, and the star is modelled without them.
+    """
+    follows = reduction.self_reference is not None or settings.star != "components"
+    if not follows and reduction.science.sigma is not None:
+        return observation_of(reduction, settings)
+    frames = np.stack([source.frames(observer) for source in sources.values()])
+    _, used, known = _settled(reduction, frames, [[] for _ in sources], settings, progress)
+    return observation_of(used, settings, known)
+
+
+def _settled(
+    reduction: Any, frames: FloatArray, turned: list[list[FloatArray]], settings: Settings, progress: Progress
+) -> tuple[TemplateFit, Any, FloatArray | None]:
+    """Return the fit of templates, the reduction that it is of, and the light that this has not seen.
+
+    Where the star's models follow the templates, the science frames less these are reduced again, until the amplitudes
+    stay.
+    """
+    used, known = reduction, None
+    found, follows = _fitted(used, frames, turned, settings)
+    if reduction.science.sigma is None:  # now that the sources are known, the scatter is that without them
+        used = replace(reduction, residuals=found.residuals)
+        found, follows = _fitted(used, frames, turned, settings)
+    if not follows or not settings.max_reductions:
+        return found, used, known
+    if not _is_whole(reduction):
+        msg = (
+            "amplitudes are those of the first order, too small for bright sources: the file of a reduction in mode "
+            "'ardi' does not hold the reference frames, without which it cannot be reduced again; fit where it was made"
+        )
+        warn(msg, ConvergenceWarning)
+        return found, used, known
+    for done in range(settings.max_reductions):
+        known = found.light()
+        used = replace(_without(reduction, known), science=reduction.science)
+        better, _ = _fitted(used, frames, turned, settings, known)
+        moved, errors = np.abs(better.fitted - found.fitted), np.maximum(better.errors, np.finfo(float).tiny)
+        found = better
+        progress(done + 1, settings.max_reductions, "reductions without the templates")
+        if not np.nanmax(moved / errors, initial=0.0) > NOTHING_LEFT:
+            return found, used, known
+    warn(f"after {done + 1} reductions without the templates their amplitudes still change", ConvergenceWarning)
+    return found, used, known
 
 
 def _without(reduction: Any, light: FloatArray) -> Any:
@@ -237,6 +278,7 @@ def _fitted(
         n_parameters=int((solution.coefficients > 0).sum()) + int(counted.sum()),
         condition_number=templates.condition_number(curvature),
         variance_inflation=inflation,
+        covered=templates.covered,
         coefficients=_unless_blank(solution.coefficients, templates.system),
         coefficient_covariances=_unless_blank(coefficient_covariances, templates.system),
         star=_starlight(observation, star, solution.amplitudes, templates, known),
@@ -320,26 +362,27 @@ def _status(stated: FloatArray, sees: BoolArray, determined: BoolArray, free: Bo
 
 def _warn_of(fit: TemplateFit) -> None:
     """Warn of amplitudes that the data hardly determine, or not at all."""
-    for name, status, inflation in zip(fit.names, fit.status, fit.variance_inflation, strict=True):
-        if status == "unconstrained":
-            warn(
-                f"template {name!r} has no light where there are data: its amplitude is unconstrained",
-                DegeneracyWarning,
-            )
-        elif status == "degenerate":
-            msg = (
-                f"template {name!r} cannot be told from the star's components or other templates: its amplitude is NaN"
-            )
-            warn(msg, DegeneracyWarning)
-        elif status == "uncalibrated":
-            msg = (
-                f"template {name!r} hardly changes when it is turned about the star: it cannot be calibrated in "
-                "position angle, and 'calibration.raw' has its amplitude without"
-            )
-            warn(msg, DegeneracyWarning)
-        elif inflation > LARGEST_INFLATION:
-            msg = (
-                f"template {name!r} is nearly a sum of star components and other templates: the variance of its "
-                f"amplitude is {inflation:.0f} times what it would be alone"
-            )
-            warn(msg, DegeneracyWarning)
+    for row in zip(fit.names, fit.status, fit.variance_inflation, fit.covered, strict=True):
+        for doubt in _doubts(*row):
+            warn(doubt, DegeneracyWarning)
+
+
+def _doubts(name: str, status: str, inflation: float, covered: float) -> Iterator[str]:
+    """Yield what speaks against an amplitude."""
+    share = "no light" if covered < NO_LIGHT else f"{covered:.1g} of its squared light"
+    if status == "unconstrained":
+        yield f"template {name!r} has {share} where there are data: its amplitude is unconstrained"
+    elif covered < LEAST_COVERED:
+        yield f"template {name!r} has only {share} where there are data: what is seen of it are its wings"
+    if status == "degenerate":
+        yield f"template {name!r} cannot be told from the star's components or other templates: its amplitude is NaN"
+    elif status == "uncalibrated":
+        yield (
+            f"template {name!r} hardly changes when it is turned about the star: it cannot be calibrated in position "
+            "angle, and 'calibration.raw' has its amplitude without"
+        )
+    elif inflation > LARGEST_INFLATION:
+        yield (
+            f"template {name!r} is nearly a sum of star components and other templates: the variance of its "
+            f"amplitude is {inflation:.0f} times what it would be alone"
+        )

@@ -49,6 +49,8 @@ class TemplateFit(OnSky, Stored):
         By how much star and other templates raise each variance; 1 is not at all. As for `condition_number`, that is
         with the components that are there without the templates, if more of these are at 0 with them: a template that
         is much like a component can take its place, and `covariance` then knows nothing of what it was before.
+    covered : (t,) array
+        The share of each template's squared light that is where there are data.
     coefficients : (groups, k) array
         Of the star's components in each frame, or its scale factors; NaN where no data say anything.
     coefficient_covariances : (groups, k, k) array
@@ -85,6 +87,7 @@ class TemplateFit(OnSky, Stored):
     n_parameters: int
     condition_number: float
     variance_inflation: FloatArray
+    covered: FloatArray
     coefficients: FloatArray
     coefficient_covariances: FloatArray
     star: FloatArray
@@ -136,16 +139,42 @@ class TemplateFit(OnSky, Stored):
     def _has_components(self) -> bool:
         return self.settings is None or self.settings.star == "components"
 
+    @property
+    def fluxes(self) -> FloatArray:
+        """The light of each template in a frame, summed over its pixels, in `unit`: (t,)."""
+        return np.asarray(self.amplitudes * self._totals)
+
+    @property
+    def _totals(self) -> FloatArray:
+        """The sum of each template of amplitude 1, in the frame that shows most of it: (t,)."""
+        return np.asarray(self.templates.sum(axis=(2, 3)).max(axis=1))
+
+    def _density(self, fluxes: FloatArray) -> u.Quantity | None:
+        """Return fluxes in mJy; `None` where the unit is no surface brightness, or the pixel scale is not known."""
+        if self.unit is None or self.pixel_scale is None or not self.unit.is_equivalent(u.Jy / u.sr):
+            return None
+        return (fluxes * self.unit * (self.pixel_scale * u.arcsec) ** 2).to(u.mJy)
+
     def light(self) -> FloatArray:
         """Return the templates with their amplitudes, added up, in each frame: (n, y, x)."""
         return np.asarray(np.einsum("t,tnyx->nyx", self.fitted, self.templates))
 
     def table(self) -> QTable:
-        """Return a row for each template: name, amplitude and error, status, and what the calibration says."""
+        """Return a row for each template: name, amplitude and error, status, and what the calibration says.
+
+        ``flux`` and ``flux_error`` are those of the template's light in a frame, the sum over its pixels, through the
+        transmission map and convolved; ``flux_density`` and its error the same in mJy, where the unit is a surface
+        brightness and the pixel scale is known.
+        """
         table = QTable({"name": list(self.names), "amplitude": self.amplitudes, "error": self.errors})
         table["snr"] = np.divide(self.amplitudes, self.errors, out=np.full(len(table), np.nan), where=self.errors > 0)
         table["status"] = list(self.status)
-        table["variance_inflation"] = self.variance_inflation
+        for name, values in (("flux", self.fluxes), ("flux_error", self.errors * self._totals)):
+            table[name] = values if self.unit is None else values * self.unit * u.pix
+            density = self._density(values)
+            if density is not None:
+                table[name.replace("flux", "flux_density")] = density
+        table["variance_inflation"], table["covered"] = self.variance_inflation, self.covered
         if self.calibration is not None:
             table["raw_amplitude"], table["raw_error"] = self.calibration.raw, self.calibration.raw_errors
             table["bias"] = self.calibration.bias

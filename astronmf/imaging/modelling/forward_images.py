@@ -27,13 +27,13 @@ class ForwardImages(OnSky, Compared, Stored):
     source : (y, x) array
         As the telescope sees it, turned and combined as the residuals are, on the same pixels; NaN where they are.
     combined : (y, x) array
-        What is left of it.
+        What the active components and the scale factors as they are leave of it.
     frames : (n, y, x) array
-        What is left of it in each frame, in the detector's orientation.
+        The same in each frame, in the detector's orientation.
     same_active_set : (n,) bool array
         Whether a frame's active components are the same with and without the source.
     exact : (y, x) array or None
-        `combined`, from reducing again, where that was done.
+        What reducing again leaves of it, where that was done.
     unit : astropy unit or None
     geometry : Geometry or None
         Of the frames.
@@ -54,17 +54,20 @@ class ForwardImages(OnSky, Compared, Stored):
         """Return a line that says what is inside."""
         y, x = self.combined.shape
         same = int(self.same_active_set.sum())
-        kept = f"{self.throughput:.3f} of the flux left"
-        return (
-            f"<ForwardImages: {y} x {x} pixels, {kept}, active components kept in {same} of {len(self.frames)} frames>"
-        )
+        kept = f"active components kept in {same} of {len(self.frames)} frames"
+        again = "" if self.exact is None else ", reduced again"
+        return f"<ForwardImages: {y} x {x} pixels, throughput {self.throughput:.3f}{again}, {kept}>"
 
     @property
     def throughput(self) -> float:
-        """Flux left over the source's, both summed over the pixels that have values; NaN for a source without flux."""
-        known = np.isfinite(self.source) & np.isfinite(self.combined)
-        total = float(self.source[known].sum())
-        return float(self.combined[known].sum()) / total if total != 0 else float("nan")
+        """The amplitude with which `source` itself fits `image`; NaN for a source without light.
+
+        It is ``Σ image · source / Σ source²`` over the pixels that have values: 1 where nothing is lost. What the
+        reduction leaves elsewhere, such as the negative wings of a planet, has no part in it.
+        """
+        known = np.isfinite(self.source) & np.isfinite(self.image)
+        total = float(np.square(self.source[known]).sum())
+        return float((self.image * self.source)[known].sum()) / total if total > 0 else float("nan")
 
     @classmethod
     def of(cls, model: ForwardModel, reduction: Reduced) -> ForwardImages:

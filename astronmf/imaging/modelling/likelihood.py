@@ -7,6 +7,7 @@ the components' Gram matrices are there; amplitudes and the star's coefficients 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,7 +20,7 @@ from scipy import optimize
 from astronmf._typing import FloatArray, Progress, no_progress
 from astronmf._validation import as_real_array, check_number, check_shape, fail
 from astronmf.core.joint import JointSolution, solve_joint
-from astronmf.exceptions import ConvergenceWarning, warn
+from astronmf.exceptions import ConvergenceWarning, DegeneracyWarning, warn
 from astronmf.imaging.exposures import rotation_in_exposure
 from astronmf.imaging.modelling.covariance import inverse_of_known
 from astronmf.imaging.modelling.observation import Observation
@@ -77,7 +78,10 @@ class Likelihood:
         if not self.bounds:
             raise fail("free", "the ranges of one parameter or more", "none")
         for name, (low, high) in self.bounds.items():
-            check_number(f"free {name}", high, np.nextafter(check_number(f"free {name}", low), np.inf))
+            what = f"free {name}"
+            ends = check_number(what, low), check_number(what, high)
+            if not ends[0] < ends[1]:
+                raise fail(what, "a range (low, high) with low below high", ends)
             source, _, parameter = name.partition(".")
             if source not in self.sources:
                 raise fail("free", f"of sources that are there: {', '.join(self.sources)}", repr(name))
@@ -224,40 +228,56 @@ class Likelihood:
     def covariance(self, parameters: Any) -> FloatArray:
         """Return the covariance of the parameters near a maximum, (d, d), as if the probability were Gaussian there.
 
-        From second differences of the log-probability, over steps that lower it by about one half. NaN for parameters
-        at the edge of their range, or of which the data know nothing.
+        From second differences of the log-probability, over steps that lower it by about one half; beside the edge of a
+        range, from differences within it. With the errors that the weights know: `noise_factor` is in them.
 
         Parameters
         ----------
         parameters : (d,) array
             As `maximize` finds them.
+
+        Returns
+        -------
+        (d, d) array
+            NaN for parameters that the data do not determine, alone or from each other.
+
+        Warns
+        -----
+        DegeneracyWarning
+            If there are such.
         """
-        vector = self._vector(parameters)
+        vector, low, high = self._vector(parameters), *self._limits.T
         steps = np.array([self._step(vector, i) for i in range(len(vector))])
         known = np.isfinite(steps)
-        sides = np.diag(np.where(known, steps, 0.0))[known]
-        curvature, here = np.empty((len(sides), len(sides))), self(vector)
-        for i, one in enumerate(sides):
-            curvature[i, i] = 2 * here - self(vector + one) - self(vector - one)
-            for j, other in enumerate(sides[:i]):
-                near = self(vector + one + other) + self(vector - one - other)
-                far = self(vector + one - other) + self(vector - one + other)
-                curvature[i, j] = curvature[j, i] = (far - near) / 4
-        inverse, found = inverse_of_known(curvature, np.asarray(np.isfinite(curvature).all(axis=0)))
-        out = np.full((len(vector), len(vector)), np.nan)
-        scaled = np.where(found[:, None] & found, inverse, np.nan) * steps[known][:, None] * steps[known]
-        out[np.ix_(known, known)] = scaled
+        reach = np.where(known, steps, 0.0)
+        curvature = self._curvature(np.clip(vector, low + reach, high - reach), reach)
+        inverse, found = inverse_of_known(curvature, known & np.isfinite(curvature).all(axis=0))
+        if not found.all():
+            names = ", ".join(name for name, one in zip(self.names, found, strict=True) if not one)
+            warn(f"the data do not determine {names}, near these values", DegeneracyWarning)
+        return np.where(found[:, None] & found, inverse * reach[:, None] * reach, np.nan)
+
+    def _curvature(self, vector: FloatArray, steps: FloatArray) -> FloatArray:
+        """Return minus the second derivatives of the log-probability, in units of the steps: (d, d), 0 without one."""
+        d, here = len(vector), self(vector)
+        sides, out = np.diag(steps), np.zeros((len(vector), len(vector)))
+        for i in np.flatnonzero(steps):
+            out[i, i] = 2 * here - self(vector + sides[i]) - self(vector - sides[i])
+        for one, other in itertools.combinations(range(d), 2):
+            if steps[one] and steps[other]:
+                same = self(vector + sides[one] + sides[other]) + self(vector - sides[one] - sides[other])
+                opposite = self(vector + sides[one] - sides[other]) + self(vector - sides[one] + sides[other])
+                out[one, other] = out[other, one] = (opposite - same) / 4
         return out
 
     def _step(self, vector: FloatArray, i: int) -> float:
         """Return the step along a parameter that lowers the log-probability by about one half; NaN if none does."""
         low, high = self._limits[i]
-        here, step = self(vector), SMALLEST_STEP * float(high - low)
-        direction = np.zeros(len(vector))
-        direction[i] = 1.0
+        step, direction = SMALLEST_STEP * float(high - low), np.eye(len(vector))[i]
         for _ in range(MOST_STEPS):
-            lost = here - (self(vector + step * direction) + self(vector - step * direction)) / 2
-            if not np.isfinite(lost):
+            middle = vector + (np.clip(vector[i], low + step, high - step) - vector[i]) * direction
+            lost = self(middle) - (self(middle + step * direction) + self(middle - step * direction)) / 2
+            if not np.isfinite(lost) or 2 * step > high - low:
                 return float("nan")
             if 0.1 < lost < 2.0:
                 return step

@@ -9,7 +9,7 @@ import numpy as np
 
 from astronmf._typing import FloatArray, Progress, no_progress
 from astronmf._validation import fail
-from astronmf.imaging.modelling.fit import Settings, fit_templates, named_sources, observation_of
+from astronmf.imaging.modelling.fit import Settings, fit_templates, named_sources, settled_observation
 from astronmf.imaging.modelling.fit_result import TemplateFit
 from astronmf.imaging.modelling.forward_model import ForwardModel, forward_image, forward_model
 from astronmf.imaging.modelling.likelihood import Likelihood
@@ -33,7 +33,7 @@ class ModellingMethods:
         pixel_scale: Any = None,
         transmission: Any = None,
         smearing: Any = None,
-        exact: bool = False,
+        exact: bool | None = None,
     ) -> FloatArray:
         """Return this reduction's effect on a disk or planet: what `combined` shows of it.
 
@@ -41,7 +41,7 @@ class ModellingMethods:
         alone (see `astronmf.imaging.forward`), exact as long as the source leaves them active. Where factors were
         searched, a median was taken, or frames were weighted by the scatter of their residuals, the source moves that
         too: then the data less the source are reduced again on the same components, and the difference of the two
-        images is returned. `forward_model` says more.
+        images is returned. `forward_model` says more; this is its `image`.
 
         Parameters
         ----------
@@ -56,14 +56,19 @@ class ModellingMethods:
             The share of the light that passes at each pixel of the detector.
         smearing : float, (n,) array or "angles", optional
             Rotation within each exposure, degrees; see `inject`.
-        exact : bool
-            Whether the data less the source are reduced again, whatever the mode, with components that were built from
-            the science frames built again.
+        exact : bool, optional
+            Whether the data less the source are reduced again: `True` whatever the mode, with components that were
+            built from the science frames built again; `False` never. By default as said above.
 
         Returns
         -------
         (y, x) array
             In `unit`; NaN where `combined` is.
+
+        Warns
+        -----
+        ScaleFactorWarning
+            If scale factors are searched again for a source that is fainter than they can tell.
         """
         observer = self.observer(psf=psf, transmission=transmission, smearing=smearing)
         return forward_image(self, as_source("image", image, pixel_scale), observer, exact=exact)
@@ -76,20 +81,29 @@ class ModellingMethods:
         pixel_scale: Any = None,
         transmission: Any = None,
         smearing: Any = None,
-        exact: bool = False,
+        exact: bool | None = None,
         in_data: bool = True,
     ) -> ForwardModel:
         """Return what this reduction leaves of a source, per frame and combined, and how far that can be trusted.
+
+        `combined` and `frames` of the answer always come from the active components and the scale factors that there
+        are, `exact` and `exact_frames` from reducing again.
 
         Parameters
         ----------
         source, psf, pixel_scale, transmission, smearing
             As the image and the others of `forward`.
-        exact : bool
-            Whether to reduce again as well, for comparison.
+        exact : bool, optional
+            Whether to reduce again as well. By default where that is not the same (factors were searched, or the
+            combination is not linear) and costs little (the components are of other stars).
         in_data : bool
             Whether the source is in the data, so that the data less the source are what is compared with. If not, it
             is tried, and the data and the source together are.
+
+        Warns
+        -----
+        ScaleFactorWarning
+            As `forward`.
         """
         observer = self.observer(psf=psf, transmission=transmission, smearing=smearing)
         return forward_model(self, as_source("source", source, pixel_scale), observer, exact=exact, in_data=in_data)
@@ -169,7 +183,8 @@ class ModellingMethods:
             If a template has no light where there are data, cannot be told from the star or other templates, or hardly
             can; or if it does not change when it is turned, so that it cannot be calibrated.
         ConvergenceWarning
-            If amplitudes still change after the last reduction.
+            If amplitudes still change after the last reduction, or a reduction in mode "ardi" was read from a file,
+            which does not hold what it takes to reduce again.
         """
         settings = Settings(star, annulus_width, systematics, non_negative, calibration, n_angles, max_reductions)
         observer = self.observer(psf=psf, transmission=transmission, smearing=smearing)
@@ -188,12 +203,14 @@ class ModellingMethods:
         systematics: Any = DEFAULT_SYSTEMATICS,
         non_negative: bool = True,
         noise_factor: float = 1.0,
+        progress: Progress = no_progress,
     ) -> Likelihood:
         """Return the log-probability of parameters of disks and planets, for emcee or any other sampler.
 
         Nothing is built or reduced again for a trial; amplitudes and the star's coefficients are the best ones for it.
-        Where the frames have no errors, the scatter of this reduction's residuals is the error, and whatever light of
-        the sources is in them counts as scatter: for widths of posteriors, give errors.
+        Where components were built from the science frames (modes "adi" and "ardi"), or the noise comes from residuals
+        because the frames have no errors, the sources are fitted once as they are given, and components and noise are
+        those without them: give sources that are near the truth, and make the likelihood again at the best ones.
 
         Parameters
         ----------
@@ -205,6 +222,7 @@ class ModellingMethods:
         noise_factor : float
             By how much errors are larger than stated: ``TemplateFit.calibration.noise_factor``. χ² is divided by its
             square.
+        progress
 
         Returns
         -------
@@ -215,7 +233,8 @@ class ModellingMethods:
         sources = named_sources(templates)
         observer = self.observer(psf=psf, transmission=transmission, smearing=smearing, cached=True)
         bounds = _flat(free, list(sources))
-        return Likelihood(sources, bounds, observation_of(self, settings), observer, noise_factor, non_negative)
+        observation = settled_observation(self, sources, observer, settings, progress)
+        return Likelihood(sources, bounds, observation, observer, noise_factor, non_negative)
 
 
 def _flat(free: Mapping[str, Any], sources: list[str]) -> dict[str, tuple[float, float]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, TypeVar
 
 import astropy.units as u
 import numpy as np
@@ -16,6 +16,7 @@ from astronmf.core.parallel import map_blocks
 from astronmf.exceptions import GeometryWarning, warn
 from astronmf.imaging.exposures import add_point, check_inside, moments, rotation_in_exposure
 from astronmf.imaging.geometry import Geometry, in_degrees, in_pixels, radius, sky_to_detector
+from astronmf.imaging.modelling.band_limit import REACH, band_limited, decimated
 from astronmf.imaging.modelling.cache import Cache
 from astronmf.imaging.modelling.convolution import FEW, Convolver
 from astronmf.imaging.modelling.resampling import Grid, Sampling
@@ -23,7 +24,10 @@ from astronmf.imaging.psf import PSF
 
 __all__ = ["Observer"]
 
+Part = TypeVar("Part")
+
 LARGEST_CACHE = 2_000_000_000  # bytes
+MOST_PASSING = 1.001  # what rounding may make of a transmission of 1
 LIGHT_AT_EDGE = 0.01  # of an image's peak: with more along its edge it was cut off
 
 
@@ -40,9 +44,9 @@ class Observer:
     shape : (n, y, x)
         Of the frames.
     psf : PSF or None
-        In the detector's orientation; its own flux does not matter.
+        In the detector's orientation, as its pixels show it; its own flux does not matter.
     transmission : (y, x) array or None
-        The share of the light that passes at each pixel of the detector, at least 0; all where it is `None`.
+        The share of the light that passes at each pixel of the detector, 0 to 1; all where it is `None`.
     smearing : float, (n,) array, Quantity, "angles" or None
         Degrees by which the sky turns during each exposure, see `rotation_in_exposure`.
     unit : astropy unit or None
@@ -55,6 +59,10 @@ class Observer:
 
     Notes
     -----
+    A PSF as pixels show it has the pixel's width in it already. What it is convolved with is therefore the brightness
+    at the middle of each pixel, without the fine structure that pixels cannot show (more than half a cycle a pixel);
+    without a PSF, it is the mean over each pixel that is returned.
+
     Light that reaches a frame from beyond its edge by the PSF's wings is not there, but for `point`.
     """
 
@@ -88,12 +96,19 @@ class Observer:
         return other
 
     def image(
-        self, values: Any, *, center: tuple[float, float] | None = None, ratio: float = 1.0, convolved: bool
+        self,
+        values: Any,
+        *,
+        center: tuple[float, float] | None = None,
+        ratio: float = 1.0,
+        convolved: bool,
+        name: str = "image",
     ) -> FloatArray:
         """Return what an image of the sky looks like in each frame.
 
         One cubic-spline interpolation from the image's pixels to the detector's. Where the image's are the finer ones,
-        a detector's pixel is the mean over places in it that are no farther apart than they.
+        and it is as the telescope sees it, a detector's pixel is the mean over places in it that are no farther apart
+        than they; where it is convolved, the value at its middle (see Notes of the class).
 
         Parameters
         ----------
@@ -105,6 +120,8 @@ class Observer:
             The width of the image's pixels in pixels of the detector.
         convolved : bool
             Whether the image is as the telescope sees it already; if not, it is convolved with `psf`.
+        name : str
+            Of the image, for warnings.
 
         Returns
         -------
@@ -122,33 +139,40 @@ class Observer:
             If there is light along the image's edge, more than 1 % of its peak, and the frames go on there; or if none
             of its light falls on the frames.
         """
-        image = as_real_array("values", values).astype(np.float64)
+        image: FloatArray = as_real_array("values", values).astype(np.float64)
         check_shape("values", image, (None, None))
         if not np.isfinite(image).all():
             found = f"{int((~np.isfinite(image)).sum())} NaN or Inf"
             raise fail("values", "finite everywhere (0 where there is no source)", found)
         self._check_psf(needed=not convolved)
         grid = Grid.of((image.shape[0], image.shape[1]), center, check_number("ratio", ratio, np.nextafter(0, 1)))
+        grid = replace(grid, averaged=convolved)
         samplings = self._samplings(grid, image)
-        self._warn_if_cut(image, samplings)
+        what = "the image" if name == "image" else f"'{name}'"
+        self._warn_if_cut(what, image, samplings)
+        if ratio < 1 and not convolved:
+            image = band_limited(image, ratio)
         coefficients = grid.coefficients(image)
         seen = self._each(lambda sampling: sampling.sample(image, coefficients), samplings)
         if image.any() and not seen.any():
-            warn("no light of the image falls on the frames: is its star where it should be?", GeometryWarning)
+            warn(f"no light of {what} falls on the frames: is its star where it should be?", GeometryWarning)
         return self._detected(seen, blurred=not convolved)
 
     def brightness(self, function: Callable[[Any, Any], Any], *, oversampling: int = 1) -> FloatArray:
         """Return what a brightness function on the sky looks like in each frame.
 
         It is evaluated at the pixels of each orientation, so that nothing is interpolated, and convolved with `psf` if
-        there is one.
+        there is one. With `oversampling` it is evaluated more finely. Without a PSF a pixel is then the mean over its
+        places. With one it is the value at its middle, and what pixels cannot show is filtered out (see Notes of the
+        class), for which places up to 10 pixels beyond the frame count too.
 
         Parameters
         ----------
         function
-            ``function(east, north)`` of arrays in pixels from the star, returning brightness per pixel.
+            ``function(east, north)`` of arrays in pixels from the star, returning brightness per pixel. Several threads
+            may call it at once.
         oversampling : int
-            A pixel is the mean over so many places along each axis.
+            At how many places along each axis a pixel is evaluated.
 
         Returns
         -------
@@ -157,11 +181,14 @@ class Observer:
         """
         check_integer("oversampling", oversampling, 1)
         orientations, _ = self._orientations
-        seen = []
-        for angle, turn in orientations:
+
+        def of_one(orientation: tuple[float, float]) -> FloatArray:
+            angle, turn = orientation
             at = angle + turn * moments(self._field, abs(turn))
-            seen.append(np.mean([self._evaluated(function, moment, oversampling) for moment in at], axis=0))
-        return self._detected(np.stack(seen), blurred=self.psf is not None)
+            return np.asarray(np.mean([self._evaluated(function, moment, oversampling) for moment in at], axis=0))
+
+        seen = self._each(of_one, orientations, oversampling**2)
+        return self._detected(seen, blurred=self.psf is not None)
 
     def point(self, separation: Any, position_angle: Any) -> FloatArray:
         """Return what a point source of a total flux of 1 looks like in each frame.
@@ -224,19 +251,25 @@ class Observer:
 
     def _evaluated(self, function: Callable[[Any, Any], Any], angle: float, oversampling: int) -> FloatArray:
         """Return a brightness function at the pixels of one orientation: (y, x)."""
-        east, north = self._sky(angle, oversampling)
+        filtered = oversampling > 1 and self.psf is not None
+        east, north = self._sky(angle, oversampling, REACH if filtered else 0)
         values = np.asarray(function(east, north), dtype=np.float64)
         check_shape("function", values, east.shape)
         if not np.isfinite(values).all():
             found = f"{int((~np.isfinite(values)).sum())} NaN or Inf"
             raise fail("function", "such that brightness is finite everywhere", found)
         y, x = self.shape[1:]
+        if filtered:
+            return decimated(values, oversampling)
         return np.asarray(values.reshape(y, oversampling, x, oversampling).mean(axis=(1, 3)))
 
-    def _sky(self, angle: float, oversampling: int) -> tuple[FloatArray, FloatArray]:
-        """Return (east, north) of each place in each pixel, in pixels from the star: (y · oversampling, …) each."""
+    def _sky(self, angle: float, oversampling: int, beyond: int) -> tuple[FloatArray, FloatArray]:
+        """Return (east, north) of each place in each pixel, in pixels from the star: (y · oversampling, …) each.
+
+        So many pixels `beyond` the frame are there as well, on each side.
+        """
         x, y = self.geometry.center
-        rows, columns = (_places(size, oversampling) for size in self.shape[1:])
+        rows, columns = (_places(size + 2 * beyond, oversampling) - beyond for size in self.shape[1:])
         matrix = np.linalg.inv(sky_to_detector(angle, self.geometry.parity))
         down, across = (rows - y)[:, None], (columns - x)[None, :]
         return -matrix[1, 0] * down - matrix[1, 1] * across, matrix[0, 0] * down + matrix[0, 1] * across
@@ -256,13 +289,16 @@ class Observer:
             return [replace(sampling, as_matrix=False) for sampling in samplings]
         return [self._kept.get((grid, made.angles), partial(_same, made), _size_of) for made in samplings]
 
-    def _each(self, function: Callable[[Sampling], FloatArray], samplings: list[Sampling]) -> FloatArray:
-        """Return the frames of all orientations, by several threads where that is worth it."""
-        if len(samplings) * self.shape[1] * self.shape[2] < FEW:
-            return np.stack([function(sampling) for sampling in samplings])
-        return np.stack(map_blocks(function, samplings))
+    def _each(self, function: Callable[[Part], FloatArray], parts: list[Part], places: int = 1) -> FloatArray:
+        """Return the frames of all orientations, by several threads where that is worth it.
 
-    def _warn_if_cut(self, image: FloatArray, samplings: list[Sampling]) -> None:
+        What `function` is called with is one of `parts` for each orientation; it evaluates so many `places` a pixel.
+        """
+        if len(parts) * self.shape[1] * self.shape[2] * places < FEW:
+            return np.stack([function(part) for part in parts])
+        return np.stack(map_blocks(function, parts))
+
+    def _warn_if_cut(self, what: str, image: FloatArray, samplings: list[Sampling]) -> None:
         """Warn if an image has light along an edge that lies within a frame."""
         peak = float(np.abs(image).max(initial=0.0))
         edge = np.abs(np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]]))
@@ -271,7 +307,7 @@ class Observer:
         most = max(float(edge[sampling.edge_inside].max(initial=0.0)) for sampling in samplings)
         if most > LIGHT_AT_EDGE * peak:
             share = f"{most / peak:.0%} of its peak along its edge"
-            warn(f"the image has {share}, and frames go on there: it is cut off", GeometryWarning)
+            warn(f"{what} has {share}, and frames go on there: it is cut off", GeometryWarning)
 
     def _detected(self, seen: FloatArray, *, blurred: bool) -> FloatArray:
         """Return all frames from one image for each orientation, through the transmission map and convolved."""
@@ -307,5 +343,7 @@ def _checked_transmission(transmission: Any, shape: tuple[int, int, int]) -> Flo
     if not np.isfinite(values).all():
         raise fail("transmission", "finite everywhere", f"{int((~np.isfinite(values)).sum())} NaN or Inf")
     check_not_negative("transmission", values, "0 is where no light passes")
+    if values.max() > MOST_PASSING:
+        raise fail("transmission", "the share of the light that passes, 0 to 1", f"up to {values.max():g}")
     values.setflags(write=False)
     return values

@@ -36,11 +36,14 @@ class Grid:
         The star, 0-based pixels.
     ratio : float
         The width of a pixel in pixels of the detector.
+    averaged : bool
+        Whether a detector's pixel is the mean over its area, or the value at its middle.
     """
 
     shape: tuple[int, int]
     center: tuple[float, float]
     ratio: float
+    averaged: bool = True
 
     @classmethod
     def of(cls, shape: tuple[int, int], center: Any, ratio: float) -> Grid:
@@ -55,7 +58,7 @@ class Grid:
     @property
     def samples(self) -> int:
         """At how many places along each axis a detector's pixel is evaluated."""
-        return max(1, int(np.ceil(1 / self.ratio - 1e-9)))
+        return max(1, int(np.ceil(1 / self.ratio - 1e-9))) if self.averaged else 1
 
     def coefficients(self, image: FloatArray) -> FloatArray:
         """Return the coefficients of the spline through an image: (y, x)."""

@@ -22,6 +22,7 @@ SMALLEST = np.nextafter(0, 1)
 TOO_STEEP = 5.0
 MOST_ASYMMETRIC = 0.99  # of Henyey and Greenstein's g
 LARGEST_OFFSET = 0.9  # of the radius
+LOWEST_ALIASED = 0.7  # cycles a pixel: what is below is aliased to where a PSF lets little pass
 
 # The quadrature of a ring's total: nodes over as many standard deviations on each side of the ridge, azimuths so that
 # the last harmonic that counts is exp(−DIGITS), and nodes across the plane.
@@ -134,6 +135,18 @@ class Ring(BrightnessModel):
         width = min(self.inner_width, self._outer_width)
         tilted = float(np.hypot(width * self._shape.cosine, self.height * self._shape.sine))
         return min(width, tilted)
+
+    @property
+    def bend(self) -> float:
+        """How the ridge bends where the inner width is another than the outer one, see `BrightnessModel.bend`."""
+        cosine = max(abs(self._shape.cosine), 1e-3)
+        blur = np.exp(-0.5 * (2 * np.pi * LOWEST_ALIASED * self.height * self._shape.sine) ** 2)
+        return max(self._bend(1.0), float(blur) * self._bend(cosine))
+
+    def _bend(self, shortened: float) -> float:
+        """Return the jump for widths so much shortened, over the share of the peak that a PSF leaves."""
+        inner, outer = shortened * self.inner_width, shortened * self._outer_width
+        return abs(inner**-2 - outer**-2) / min(1.0, 0.5 * (inner + outer))
 
     @property
     def _outer_width(self) -> float:

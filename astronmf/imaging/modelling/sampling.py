@@ -14,12 +14,14 @@ from astropy.table import QTable
 
 from astronmf._typing import FloatArray, Progress, no_progress
 from astronmf._validation import check_integer, check_shape, fail
-from astronmf.exceptions import ConvergenceWarning, warn
+from astronmf.exceptions import ConvergenceWarning, DegeneracyWarning, warn
 from astronmf.imaging.modelling.likelihood import Likelihood
 
-__all__ = ["Posterior", "sample_posterior"]
+__all__ = ["Posterior", "chain_length", "number_of_walkers", "sample_posterior"]
 
-SPREAD = 0.02  # of its range: how far walkers start from each other
+SPREAD = 0.02  # of its range: how far walkers start from each other where the likelihood knows no error
+WIDEST = 0.1  # of its range: the same, at most
+FEWEST_WALKERS = 16
 SAME = 1e-7  # of a log-probability: what may differ between machines
 ENOUGH_TIMES = 50.0  # autocorrelation times in a chain, from which on emcee trusts their estimate
 PERCENTILES = (15.865, 50.0, 84.135)
@@ -129,9 +131,10 @@ def sample_posterior(
     n_steps : int
         Of every walker, those of a chain that is resumed included.
     n_walkers : int, optional
-        Even; four times the number of parameters, at least 16, by default.
+        See `number_of_walkers`.
     start : (d,) or (n_walkers, d) array, optional
-        Around which walkers start; found by `Likelihood.maximize` by default.
+        Where walkers start; found by `Likelihood.maximize` by default. Around a vector they scatter as
+        `Likelihood.covariance` says, by at most a tenth of a range, and by 2 % of it where that is not known.
     random_state : int
         The same number gives the same chain, resumed or not.
     checkpoint : path, optional
@@ -157,14 +160,21 @@ def sample_posterior(
     -----
     ConvergenceWarning
         If the chain is shorter than 50 autocorrelation times.
+
+    Notes
+    -----
+    One number says by how much errors are larger than stated, `Likelihood.noise_factor`: it divides the χ² that all
+    sources share. Where a calibration found several, `noise_factor_of` gives the largest; the widths of parameters of
+    the other sources are then upper limits.
     """
     emcee = _extra("emcee")
     d = len(likelihood.names)
-    walkers = max(16, 4 * d) if n_walkers is None else check_integer("n_walkers", n_walkers, 2 * d + 2)
+    walkers = number_of_walkers(d, n_walkers)
     check_integer("n_steps", n_steps, 1)
     backend, done = _backend(emcee, checkpoint, likelihood, walkers, resume=resume)
     blobs = [(name, float, (len(likelihood.sources),)) for name in ("amplitudes", "errors")]
     sampler = emcee.EnsembleSampler(walkers, d, likelihood.with_amplitudes, backend=backend, blobs_dtype=blobs)
+    sampler.log_prob_fn = likelihood.with_amplitudes  # emcee's wrapper of it prints a traceback at every interrupt
     if done:
         state = backend.get_last_sample()
     else:
@@ -174,6 +184,31 @@ def sample_posterior(
         for step, _ in enumerate(sampler.sample(state, iterations=n_steps - done), start=done + 1):
             progress(step, n_steps, "steps of the chain")
     return _posterior(backend if backend is not None else sampler.backend, likelihood)
+
+
+def number_of_walkers(n_parameters: int, n_walkers: Any = None) -> int:
+    """Return how many walkers sample a number of parameters.
+
+    Parameters
+    ----------
+    n_parameters : int
+    n_walkers : int, optional
+        Twice the number of parameters or more, which is what emcee needs; four times, at least 16, by default.
+
+    Raises
+    ------
+    ValueError
+        If they are fewer.
+    """
+    if n_walkers is None:
+        return max(FEWEST_WALKERS, 4 * n_parameters)
+    return check_integer("n_walkers", n_walkers, 2 * n_parameters)
+
+
+def chain_length(checkpoint: Any) -> int:
+    """Return how many steps the chain in a file has; 0 for one that has not begun."""
+    backend = _extra("emcee").backends.HDFBackend(str(checkpoint), read_only=True)
+    return int(backend.iteration) if backend.initialized else 0
 
 
 def _extra(name: str) -> Any:
@@ -238,9 +273,25 @@ def _first_places(
         return places
     check_shape("start", places, (len(low),))
     _check_within(places, low, high)
-    scattered = places + SPREAD * (high - low) * rng.standard_normal((walkers, len(low)))
+    deviates = rng.standard_normal((walkers, len(low)))
+    scattered = places + deviates @ _scatter(likelihood, places, high - low)
     beyond = np.where(scattered > high, 2 * high - scattered, np.where(scattered < low, 2 * low - scattered, scattered))
     return np.asarray(np.clip(beyond, low, high))
+
+
+def _scatter(likelihood: Likelihood, places: FloatArray, widths: FloatArray) -> FloatArray:
+    """Return the symmetric root of the covariance with which walkers start around a vector: (d, d)."""
+    known = getattr(likelihood, "covariance", lambda vector: np.full((len(vector), len(vector)), np.nan))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DegeneracyWarning)  # the samples show what the data do not determine
+        covariance = np.array(known(places), dtype=np.float64)
+    unknown = ~(np.diag(covariance) > 0)
+    covariance[unknown] = covariance[:, unknown] = 0.0
+    covariance[unknown, unknown] = np.square(SPREAD * widths[unknown])
+    sigma = np.sqrt(np.diag(covariance))
+    values, vectors = np.linalg.eigh(covariance / sigma[:, None] / sigma)
+    root = (vectors * np.sqrt(np.clip(values, 0.0, None))) @ vectors.T
+    return np.asarray(root * np.minimum(sigma, WIDEST * widths))
 
 
 def _check_within(places: FloatArray, low: FloatArray, high: FloatArray) -> None:

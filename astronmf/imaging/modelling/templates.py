@@ -18,7 +18,7 @@ from astronmf.imaging.modelling.observation import Observation
 
 __all__ = ["Templates"]
 
-NOTHING_SEEN = 1e-6  # of a template's peak: what is less within the region is nothing
+LEAST_COVERED = 0.01  # of a template's squared light: with less where there are data, wings tell its amplitude
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class Templates:
         As they are in the data, and less what the star's models have taken up of them.
     system : JointSystem
         Of star and templates as seen.
-    sees : (t,) array of bool
-        Which have light where the data have weight.
+    covered : (t,) array
+        The share of each one's squared light that is where the data have weight.
     alone, bare : (t, t) arrays
         Curvature of the amplitudes if nothing else were fitted, and beside a star without templates.
     """
@@ -40,7 +40,7 @@ class Templates:
     own: FloatArray
     seen: FloatArray
     system: JointSystem
-    sees: BoolArray
+    covered: FloatArray
     alone: FloatArray
     bare: FloatArray
 
@@ -52,7 +52,12 @@ class Templates:
         system = observation.system(seen)
         alone = (system if observation.follows is None else observation.system(own)).template_gram
         bare = coefficients_at(system, np.zeros(len(frames))).curvature
-        return cls(own, seen, system, _sees(frames, own, observation.weights), alone, bare)
+        return cls(own, seen, system, _covered(frames, own, observation.weights), alone, bare)
+
+    @property
+    def sees(self) -> BoolArray:
+        """Which have light where the data have weight: (t,)."""
+        return np.asarray(self.covered > LEAST_COVERED)
 
     def apart(self, curvature: FloatArray) -> BoolArray:
         """Return which can be told from the star, the star fitted without and with templates: (t,)."""
@@ -69,8 +74,8 @@ class Templates:
         return np.maximum(variance_inflation(self.alone, covariance), variance_inflation(self.alone, before))
 
 
-def _sees(frames: FloatArray, templates: FloatArray, weights: FloatArray) -> BoolArray:
-    """Return which templates have light where the data have weight."""
-    peaks = np.abs(frames).max(axis=(1, 2, 3))
-    inside = np.abs(templates * (weights > 0)).max(axis=(1, 2))
-    return np.asarray((peaks > 0) & (inside > NOTHING_SEEN * peaks))
+def _covered(frames: FloatArray, templates: FloatArray, weights: FloatArray) -> FloatArray:
+    """Return the share of each template's squared light that is where the data have weight: (t,), 0 without light."""
+    total = np.square(frames).sum(axis=(1, 2, 3))
+    inside = np.square(templates * (weights > 0)).sum(axis=(1, 2))
+    return np.asarray(np.divide(inside, total, out=np.zeros(len(frames)), where=total > 0))

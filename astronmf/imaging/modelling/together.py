@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from astronmf._typing import FloatArray
 from astronmf._validation import fail
 from astronmf.imaging.modelling.observing import Observer
-from astronmf.imaging.modelling.sources import Source
 
 __all__ = ["Together"]
 
@@ -25,7 +25,7 @@ class Together:
         One or more.
     """
 
-    sources: Sequence[Source]
+    sources: Sequence[Any]
 
     def __post_init__(self) -> None:
         """Check that there is a source."""

@@ -161,3 +161,12 @@ def test_angles_are_equal_parts_of_the_circle_and_never_half_a_turn(n):
     assert (angles > 0).all()
     assert (angles < 360).all()
     np.testing.assert_allclose(np.diff(angles), angles[0])
+
+
+@pytest.mark.parametrize(("contrast", "is_calibrated"), [(0.5, True), (0.2, True), (0.05, False), (0.005, False)])
+def test_what_changes_by_less_than_a_tenth_when_it_is_turned_cannot_be_calibrated(contrast, is_calibrated):
+    at = np.arange((M + 1) * 8)
+    profile = 1 + contrast * np.sqrt(2) * np.cos(2 * np.pi * at / at.size)  # a variance of contrast² about its mean
+    found = calibrated(profile, turned(profile[None]), 1)
+    assert np.isfinite(found.amplitudes[0]) == is_calibrated
+    assert found.raw[0] == pytest.approx(1.0)

@@ -83,3 +83,11 @@ def test_the_condition_number_of_nothing_and_of_what_is_not_determined():
     assert np.isnan(condition_number(np.zeros((1, 1)), np.zeros((1, 1))))
     assert np.isnan(condition_number(np.empty((0, 0)), np.empty((0, 0))))
     assert condition_number(np.eye(1), np.zeros((1, 1))) == np.inf
+
+
+@pytest.mark.parametrize(("apart", "is_known"), [(1e-2, True), (1e-5, True), (1e-8, False)])
+def test_templates_that_differ_in_a_hundred_thousandth_of_their_curvature_are_told_apart(apart, is_known):
+    inverse, found = inverse_of_known(np.array([[1.0, 1.0 - apart], [1.0 - apart, 1.0]]), np.ones(2, dtype=bool))
+    assert found.tolist() == [is_known, is_known]
+    if is_known:
+        assert inverse[0, 0] == pytest.approx(1 / (2 * apart), rel=0.01)

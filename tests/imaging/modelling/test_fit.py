@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -300,3 +302,36 @@ def test_templates_that_overlap_with_nothing_have_a_condition_number_of_1():
     far = {"one": PointSource(11.0, 200.0), "other": PointSource(11.0, 20.0)}
     fit = reduce(blank, components=basis(), scale="none", **LIMITS).fit(far, **EXACT)
     assert 1 <= fit.condition_number < 1.1
+
+
+@pytest.mark.parametrize("separation", [16.6, 17.0])
+def test_a_point_whose_wings_alone_are_in_the_region_is_unconstrained(separation):
+    reduction = scene().reduced(outer_radius=14)
+    with pytest.warns(DegeneracyWarning, match=r"template 'far' has .* of its squared light where there are data"):
+        found = reduction.fit({"far": PointSource(separation, 45.0)}, **EXACT)
+    assert found.status == ("unconstrained",)
+    assert np.isnan(found.amplitudes).all()
+    assert found.covered[0] < 0.01
+
+
+def test_a_point_that_is_mostly_outside_is_told_of():
+    reduction = scene().reduced(outer_radius=14)
+    with pytest.warns(DegeneracyWarning, match=r"has only .* what is seen of it are its wings"):
+        found = reduction.fit(PointSource(15.3, 45.0), **EXACT)
+    assert 0.01 < found.covered[0] < 0.1
+
+
+def test_the_table_has_fluxes_in_the_unit_and_in_mjy():
+    found = scene().reduced().fit(SOURCES, **EXACT)
+    np.testing.assert_allclose(found.fluxes, found.amplitudes, rtol=0.05)  # sources of unit flux, cut by the frame
+    plain = found.table()
+    np.testing.assert_array_equal(plain["flux"], found.fluxes)
+    assert "flux_density" not in plain.colnames
+    geometry = replace(found.geometry, pixel_scale=0.063)
+    table = replace(found, unit=u.MJy / u.sr, geometry=geometry).table()
+    assert table["flux"].unit == u.MJy / u.sr * u.pix
+    area = (0.063 * u.arcsec) ** 2
+    np.testing.assert_allclose(table["flux_density"], (found.fluxes * u.MJy / u.sr * area).to(u.mJy), rtol=1e-12)
+    np.testing.assert_allclose(
+        table["flux_density_error"] / table["flux_density"], found.errors / found.amplitudes, rtol=1e-12
+    )

@@ -9,8 +9,10 @@ from imaging_helpers import disc, gaussian, observe, place
 from rotation_helpers import THREE, sequence
 
 from astronmf import SequentialNMF
+from astronmf.exceptions import ScaleFactorWarning
 from astronmf.imaging import PSF, ForwardModel, PointSource, Reduction, SkyImage, build_components, reduce
 from astronmf.imaging.geometry import radius
+from astronmf.imaging.statistics import mad_sigma
 
 CENTER = (16, 16)
 SHAPE = (33, 33)
@@ -18,6 +20,7 @@ POINT = PSF(gaussian((15, 15), 7, 7, fwhm=3.0), 3.0)
 PLANET = PointSource(8.0, 60.0, 80.0)
 TRANSMISSION = 1 - np.exp(-((radius(SHAPE, CENTER) / 4) ** 2))
 BRIGHT = PointSource(4.0, 30.0, 1e4)  # as bright as the star is there
+MODERATE = PointSource(8.0, 60.0, 200.0)
 
 
 def ring(size=8.0, width=2.0, peak=4.0):
@@ -117,16 +120,18 @@ def test_a_source_that_makes_a_coefficient_vanish_is_found_and_both_answers_are_
 def test_the_summary_says_how_many_frames_are_exact_and_by_how_much_the_others_are_off(bright):
     _, model = bright
     same = int(model.same_active_set.sum())
-    assert f"4 frames of 33 x 33 pixels, active components as without the source in {same}; off by" in model.summary()
+    said = f"4 frames of 33 x 33 pixels, active components as without the source in {same}; reduced again, and off by"
+    assert model.summary() == f"{said} {model.largest_difference:.2g} of the peak without that"
     assert repr(model) == f"<ForwardModel: {model.summary()}>"
 
 
-def test_nothing_is_reduced_again_unless_it_is_asked_for(zoned):
+def test_nothing_is_reduced_again_where_the_active_components_say_it_all(zoned):
     model = zoned.forward_model(PLANET, psf=POINT)
     assert isinstance(model, ForwardModel)
     assert (model.exact, model.exact_frames, model.difference) == (None, None, None)
+    assert model.image is model.combined
     assert np.isnan(model.largest_difference)
-    assert "off by" not in model.summary()
+    assert model.summary().endswith("not reduced again")
 
 
 @pytest.mark.parametrize("in_data", [True, False])
@@ -149,24 +154,71 @@ def test_a_combination_that_is_not_linear_is_compared_with_and_without_the_sourc
     model = result.forward_model(PLANET, psf=POINT, exact=True, in_data=in_data)
     assert model.largest_difference < 0.2
     np.testing.assert_array_equal(model.frames, result.remaining(model.sources))
+    quick = result.forward_model(PLANET, psf=POINT, in_data=in_data)
+    assert quick.exact is None
+    np.testing.assert_array_equal(quick.image, model.combined)
+
+
+SEARCHED = [("bff", "mean"), ("none", "median"), ("bff", "weighted"), ("bff", "median")]
 
 
 @pytest.mark.parametrize("in_data", [True, False])
-@pytest.mark.parametrize(("scale", "combine"), [("bff", "mean"), ("none", "median"), ("bff", "weighted")])
-def test_where_components_are_fixed_and_the_rest_is_not_linear_the_model_is_the_exact_one(
+@pytest.mark.parametrize(("scale", "combine"), SEARCHED)
+def test_where_components_are_fixed_and_the_rest_is_not_linear_both_answers_are_there(
     science, components, scale, combine, in_data
 ):
     result = reduce(science, components=components, scale=scale, combine=combine, outer_radius=15)
-    model = result.forward_model(PLANET, psf=POINT, exact=True, in_data=in_data)
+    model = result.forward_model(BRIGHT, psf=POINT, in_data=in_data)
     sign = -1 if in_data else 1
-    other = result.again(with_source(science, sign * model.sources))
-    for exact, quick, change in (
-        (model.exact, model.combined, other.combined - result.combined),
-        (model.exact_frames, model.frames, other.residuals - result.residuals),
-    ):
-        np.testing.assert_allclose(exact, sign * change, atol=1e-10)
-        np.testing.assert_array_equal(quick, exact)
-    assert model.largest_difference == 0
+    other = reduce(
+        with_source(science, sign * model.sources), components=components, scale=scale, combine=combine, outer_radius=15
+    )
+    np.testing.assert_allclose(model.exact, sign * (other.combined - result.combined), atol=1e-10)
+    np.testing.assert_allclose(model.exact_frames, sign * (other.residuals - result.residuals), atol=1e-10)
+    np.testing.assert_array_equal(model.frames, result.remaining(model.sources))
+    assert model.image is model.exact
+    is_exact = scale == "none" and model.same_active_set.all()
+    assert (model.largest_difference < 1e-8) if is_exact else (model.largest_difference > 1e-4)
+    if in_data:
+        np.testing.assert_array_equal(result.forward(BRIGHT, psf=POINT), model.exact)
+        np.testing.assert_array_equal(result.forward(BRIGHT, psf=POINT, exact=False), model.combined)
+
+
+@pytest.mark.parametrize("in_data", [True, False])
+@pytest.mark.parametrize("combine", ["median", "mean"])
+def test_without_reducing_again_factors_are_held_and_only_the_median_follows_the_source(
+    science, components, combine, in_data
+):
+    result = reduce(science, components=components, scale="bff", combine=combine, outer_radius=15)
+    held = reduce(science, components=components, scale=result.scale_factors, combine=combine, outer_radius=15)
+    model = result.forward_model(MODERATE, psf=POINT, exact=False, in_data=in_data)
+    expected = held.forward_model(MODERATE, psf=POINT, exact=True, in_data=in_data)
+    assert expected.same_active_set.all()
+    assert model.exact is None
+    assert off(model.combined, expected.exact) <= 1e-8
+    assert off(model.frames, expected.exact_frames) <= 1e-8
+    assert result.forward_model(MODERATE, psf=POINT, in_data=in_data).largest_difference > 1e-4 * (combine == "mean")
+
+
+def test_a_source_fainter_than_a_searched_factor_can_tell_is_told(science, components):
+    result = reduce(science, components=components, scale="bff", outer_radius=15)
+    faint = PointSource(8.0, 60.0, 1.0)
+    with pytest.warns(ScaleFactorWarning, match=r"too faint for that \(S/N below 30"):
+        model = result.forward_model(faint, psf=POINT)
+    with pytest.warns(ScaleFactorWarning, match=f"by {model.largest_difference:.0%} of the peak"):
+        result.forward(faint, psf=POINT)
+    result.forward(faint, psf=POINT, exact=False)
+    reduce(science, components=components, scale="none", outer_radius=15).forward_model(faint, psf=POINT, exact=True)
+
+
+def test_without_errors_the_scatter_of_the_residuals_says_what_is_faint(observation, components):
+    result = reduce(observation.science_frames(uncertainty=None), components=components, scale="bff", combine="mean")
+    scatter = mad_sigma(result.residuals[np.isfinite(result.residuals)])
+    unit = result.remaining(PointSource(8.0, 60.0).frames(result.observer(psf=POINT)))
+    norm = np.sqrt(np.sum(PointSource(8.0, 60.0).frames(result.observer(psf=POINT))[np.isfinite(unit)] ** 2))
+    with pytest.warns(ScaleFactorWarning, match="too faint"):
+        result.forward_model(PointSource(8.0, 60.0, 29 * scatter / norm), psf=POINT)
+    result.forward_model(PointSource(8.0, 60.0, 31 * scatter / norm), psf=POINT)
 
 
 def test_an_image_on_combined_s_pixels_is_the_same_as_a_source(reduction):

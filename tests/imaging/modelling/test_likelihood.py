@@ -9,7 +9,7 @@ from rotation_helpers import POINT as STAMP
 from rotation_helpers import THREE, sequence
 
 from astronmf import SequentialNMF
-from astronmf.exceptions import ConvergenceWarning
+from astronmf.exceptions import ConvergenceWarning, DegeneracyWarning
 from astronmf.imaging import inject, reduce
 from astronmf.imaging.companions import fit_companion
 from astronmf.imaging.modelling.callable_model import CallableModel
@@ -41,12 +41,17 @@ def test_it_is_the_chi2_of_the_fit_and_its_amplitudes(vector, how):
     np.testing.assert_allclose(errors, fit.errors, rtol=1e-8)
 
 
-def test_in_a_sequence_too_it_is_the_chi2_of_the_fit():
+def test_in_a_sequence_too_it_is_the_chi2_of_the_fit_with_components_that_have_not_seen_the_sources():
     result = reduce(sequence().with_planet(150.0), mode="adi", estimator=SequentialNMF(3, tol=1e-4), **THREE)
     point = PointSource(**ORBITING)
     found = result.likelihood(point, {"separation": (8, 10)}, psf=STAMP)
-    fit = result.fit(replace(point, separation=8.7), psf=STAMP, max_reductions=0)
-    assert -2 * found([8.7]) == pytest.approx(fit.chi2, rel=1e-8)
+    fit = result.fit(point, psf=STAMP)
+    value, amplitudes, errors = found.with_amplitudes([point.separation])
+    assert -2 * value == pytest.approx(fit.chi2, rel=1e-8)
+    np.testing.assert_allclose(amplitudes, fit.amplitudes, rtol=1e-8)
+    np.testing.assert_allclose(errors, fit.errors, rtol=1e-8)
+    first_order = result.fit(point, psf=STAMP, max_reductions=0)
+    assert abs(first_order.amplitudes[0] - fit.amplitudes[0]) > 1e-4 * fit.errors[0]
 
 
 def test_noise_is_that_of_the_calibration_where_it_is_given():
@@ -234,8 +239,21 @@ def test_the_covariance_is_that_of_the_scatter_of_best_parameters():
     assert abs(pulls.mean()) < 0.6
 
 
-def test_a_parameter_at_the_edge_of_its_range_has_no_error():
-    found = likelihood(free={"disk": {"radius": (RING.radius, RING.radius + 2), "inclination": (40, 70)}})
-    covariance = found.covariance([RING.radius, RING.inclination])
-    assert np.isnan(covariance[0]).all()
-    assert covariance[1, 1] > 0
+def test_a_parameter_at_the_edge_of_its_range_has_the_error_that_it_has_within():
+    free = {"disk": {"radius": (6, 10), "inclination": (40, 70)}}
+    inside = likelihood(free=free)
+    best = inside.maximize()
+    at_edge = likelihood(free=free | {"disk": {"radius": (best[0], best[0] + 4), "inclination": (40, 70)}})
+    np.testing.assert_allclose(at_edge.covariance(best), inside.covariance(best), rtol=0.15, atol=1e-6)
+
+
+def test_a_parameter_that_changes_nothing_is_not_determined_and_the_others_are():
+    def picture(radius, unused):
+        return RING.with_parameters(radius=radius).image((SIZE, SIZE))
+
+    sources = {"disk": CallableModel(picture, {"radius": RING.radius, "unused": 1.0})}
+    found = likelihood(sources=sources, free={"disk": {"radius": (6, 10), "unused": (0, 2)}})
+    with pytest.warns(DegeneracyWarning, match=r"the data do not determine disk.unused"):
+        covariance = found.covariance([RING.radius, 1.0])
+    assert covariance[0, 0] > 0
+    assert np.isnan(covariance[1]).all()

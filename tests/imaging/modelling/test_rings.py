@@ -208,8 +208,8 @@ def test_lengths_are_pixels_or_angles_with_a_pixel_scale():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"radius": 0}, "'radius' must be a number in"),
-        ({"inner_width": -1.0}, "'inner_width' must be a number in"),
+        ({"radius": 0}, "'radius' must be a number above 0"),
+        ({"inner_width": -1.0}, "'inner_width' must be a number above 0"),
         ({"radius": np.nan}, "'radius' must be a finite number, got nan"),
         ({"flux": np.inf}, "'flux' must be a finite number"),
         ({"g": 1.0}, r"'g' must be a number in \[-0.99, 0.99\]"),
@@ -228,7 +228,7 @@ def test_a_ring_that_cannot_be_is_an_error(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"core": 0}, "'core' must be a number in"),
+        ({"core": 0}, "'core' must be a number above 0"),
         ({"outer_slope": -1.0}, "'outer_slope' must be at most inner_slope=-1.5, got -1"),
         ({"wings": 2.0}, r"'wings' must be a number in \[0.0, 1.9\]"),
         ({"asymmetry": 1.1}, "'asymmetry' must be a number in"),

@@ -1,11 +1,12 @@
 import importlib
+import warnings
 
 import numpy as np
 import pytest
 from fit_helpers import POINT, SOURCES, scene
 
-from astronmf.exceptions import ConvergenceWarning
-from astronmf.imaging.modelling.sampling import Posterior, sample_posterior
+from astronmf.exceptions import ConvergenceWarning, DegeneracyWarning
+from astronmf.imaging.modelling.sampling import Posterior, chain_length, number_of_walkers, sample_posterior
 
 pytest.importorskip("emcee")
 
@@ -30,6 +31,29 @@ class Toy:
 
     def maximize(self, progress=None):
         return self.mean
+
+
+class Known(Toy):
+    """The same, that knows its covariance, or a part of it; keeps the places that it was asked about."""
+
+    def __init__(self, known=(True, True), **how):
+        super().__init__(**how)
+        self.known, self.asked = np.array(known), []
+
+    def covariance(self, vector):
+        np.testing.assert_array_equal(vector, self.mean)
+        if not self.known.all():
+            warnings.warn("the data do not determine it", DegeneracyWarning, stacklevel=1)
+        return np.where(self.known[:, None] & self.known, np.linalg.inv(self.inverse), np.nan)
+
+    def with_amplitudes(self, vector):
+        self.asked.append(np.array(vector))
+        return super().with_amplitudes(vector)
+
+    def first_places(self, walkers=4000):
+        """Return where the walkers of a chain start, from their mean: (walkers, 2)."""
+        sample_posterior(self, 1, n_walkers=walkers)
+        return np.array(self.asked[:walkers]) - self.mean
 
 
 def same(one, other):
@@ -102,7 +126,7 @@ def test_a_chain_that_was_resumed_is_the_one_that_was_not_interrupted(tmp_path):
     same(whole, rest)
 
 
-def test_a_chain_that_broke_off_goes_on_where_it_was(tmp_path):
+def test_a_chain_that_broke_off_says_nothing_and_goes_on_where_it_was(tmp_path, capfd):
     class Breaks(Toy):
         calls = 0
 
@@ -115,10 +139,28 @@ def test_a_chain_that_broke_off_goes_on_where_it_was(tmp_path):
     path = tmp_path / "chain.h5"
     with pytest.raises(KeyboardInterrupt):
         sample_posterior(Breaks(), 9, random_state=3, checkpoint=path)
+    assert capfd.readouterr() == ("", "")
+    assert chain_length(path) == 4
     same(sample_posterior(Toy(), 9, checkpoint=path, resume=True), sample_posterior(Toy(), 9, random_state=3))
 
 
+def test_a_chain_that_broke_off_before_its_first_step_begins_anew(tmp_path):
+    class Breaks(Toy):
+        def with_amplitudes(self, vector):
+            raise KeyboardInterrupt
+
+    path = tmp_path / "chain.h5"
+    with pytest.raises(KeyboardInterrupt):
+        sample_posterior(Breaks(), 9, random_state=3, checkpoint=path)
+    assert chain_length(path) == 0
+    same(
+        sample_posterior(Toy(), 9, random_state=3, checkpoint=path, resume=True),
+        sample_posterior(Toy(), 9, random_state=3),
+    )
+
+
 def test_resuming_what_is_not_there_begins(tmp_path):
+    assert chain_length(tmp_path / "chain.h5") == 0
     found = sample_posterior(Toy(), 3, checkpoint=tmp_path / "chain.h5", resume=True)
     same(found, sample_posterior(Toy(), 3))
 
@@ -185,13 +227,62 @@ def test_a_start_outside_the_ranges_is_told(start):
     [
         ({"start": (1.0, 2.0, 3.0)}, "'start' must be of shape"),
         ({"start": np.zeros((3, 2))}, "'start' must be of shape"),
-        ({"n_walkers": 4}, "'n_walkers' must be"),
+        ({"n_walkers": 3}, "'n_walkers' must be an integer of at least 4"),
+        ({"n_walkers": 8.5}, "'n_walkers' must be"),
         ({"n_steps": 0}, "'n_steps' must be"),
     ],
 )
 def test_arguments_are_checked(how, message):
     with pytest.raises(ValueError, match=message):
         sample_posterior(Toy(), **({"n_steps": 2} | how))
+
+
+# Where walkers start
+
+
+@pytest.mark.parametrize("half", [10.0, 1e4])
+def test_walkers_start_as_far_apart_as_the_covariance_says_whatever_the_range(half):
+    places = Known(sigma=(0.05, 0.2), half=half).first_places()
+    np.testing.assert_allclose(places.std(axis=0), [0.05, 0.2], rtol=0.05)
+    assert np.corrcoef(places.T)[0, 1] == pytest.approx(0.6, abs=0.04)
+    np.testing.assert_allclose(places.mean(axis=0), 0, atol=0.02)
+
+
+def test_where_the_covariance_is_not_known_walkers_start_two_percent_of_the_range_apart():
+    places = Known(known=(True, False), sigma=(0.05, 0.2), half=5.0).first_places()
+    np.testing.assert_allclose(places.std(axis=0), [0.05, 0.2], rtol=0.05)
+    assert np.corrcoef(places.T)[0, 1] == pytest.approx(0, abs=0.05)
+    places = Known(known=(False, False), half=10.0).first_places()
+    np.testing.assert_allclose(places.std(axis=0), 0.4, rtol=0.05)
+
+
+def test_walkers_start_at_most_a_tenth_of_a_range_apart_within_it_and_at_places_of_their_own():
+    places = Known(sigma=(50.0, 0.1), half=5.0).first_places()
+    np.testing.assert_allclose(places.std(axis=0), [1.0, 0.1], rtol=0.05)
+    assert np.corrcoef(places.T)[0, 1] == pytest.approx(0.6, abs=0.04)
+    assert (np.abs(places) <= 5).all()
+    assert len(np.unique(places, axis=0)) == len(places)
+
+
+def test_a_short_chain_is_as_wide_as_the_posterior():
+    flat = sample_posterior(Known(sigma=(0.05, 0.2), half=1e3), 60, n_walkers=32).flat(0, amplitudes=False)
+    np.testing.assert_allclose(flat.std(axis=0), [0.05, 0.2], rtol=0.25)
+
+
+def test_there_are_four_walkers_for_each_parameter_and_never_fewer_than_emcee_needs():
+    assert [number_of_walkers(d) for d in (1, 4, 5)] == [16, 16, 20]
+    assert number_of_walkers(5, 10) == 10
+    assert sample_posterior(Toy(), 3, n_walkers=4).samples.shape == (3, 4, 2)
+    assert sample_posterior(Toy(), 3, n_walkers=17).samples.shape == (3, 17, 2)
+
+
+def test_too_few_walkers_are_told_before_the_search_for_the_best_parameters():
+    class Costly(Toy):
+        def maximize(self, progress=None):
+            pytest.fail("the search had begun")
+
+    with pytest.raises(ValueError, match="'n_walkers' must be"):
+        sample_posterior(Costly(), 2, n_walkers=3)
 
 
 # What is told

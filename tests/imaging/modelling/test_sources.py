@@ -1,5 +1,7 @@
 """An image is placed, scaled and turned as its coordinates say; what it cannot be told is asked for."""
 
+from pathlib import Path
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -8,10 +10,12 @@ from astropy.wcs import WCS
 from helpers import read_only
 from imaging_helpers import gaussian, place
 
+from astronmf.exceptions import GeometryWarning
 from astronmf.imaging import PSF, Frames, Geometry, PointSource, SkyImage, inject, inject_image, reduce
 from astronmf.imaging.geometry import center_pixel, sky_position
 from astronmf.imaging.modelling import Observer, Source, as_source
 from astronmf.imaging.modelling.sources import is_surface_brightness
+from astronmf.imaging.modelling.together import Together
 
 SHAPE = (3, 41, 43)
 SCALE = 0.05
@@ -187,7 +191,7 @@ def test_a_pixel_scale_needs_that_of_the_frames():
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, np.nan])
 def test_a_pixel_scale_is_above_zero(scale):
-    with pytest.raises(ValueError, match="'pixel_scale' must be a number in"):
+    with pytest.raises(ValueError, match="'pixel_scale' must be a number above 0"):
         SkyImage(PLANET, pixel_scale=scale)
 
 
@@ -214,7 +218,14 @@ def test_an_image_has_two_axes(shape):
 
 @pytest.mark.parametrize(
     ("unit", "message"),
-    [(u.m, "'image' must be in a unit that converts to mJy, got m"), (u.MJy / u.sr, "got MJy / sr")],
+    [
+        (u.m, "'image' must be in a unit that converts to mJy, got m"),
+        (
+            u.MJy / u.sr,
+            "'image' must be in mJy, flux per pixel, .* got MJy / sr, a surface brightness; multiply",
+        ),
+        (u.Jy / u.beam, "'image' must be in a unit that converts to mJy, got Jy / beam"),
+    ],
 )
 def test_a_unit_of_something_else_is_an_error(unit, message):
     with pytest.raises(ValueError, match=message):
@@ -293,7 +304,7 @@ def test_a_pixel_scale_may_come_with_the_image_or_beside_it():
     np.testing.assert_array_equal(seen(as_source("image", SkyImage(image, pixel_scale=0.025))), one)
 
 
-@pytest.mark.parametrize("content", ["disk.fits", None, {"a": 1}])
+@pytest.mark.parametrize("content", [None, b"disk.fits"])
 def test_what_is_no_image_is_an_error_that_names_it(content):
     with pytest.raises(ValueError, match="'template' must be an array of real numbers"):
         as_source("template", content)
@@ -307,3 +318,64 @@ def test_the_star_is_at_n_over_2_by_default():
     frames = SkyImage(image, pixel_scale=SCALE).frames(Observer(geometry, (1, 9, 9)))
     assert frames[0, 5, 4] == 1
     assert frames.sum() == 1
+
+
+@pytest.mark.parametrize("content", ["disk.fits", Path("disk.fits")])
+def test_the_name_of_a_file_is_an_error_that_says_how_it_is_read(content):
+    message = "'template 0' must be a source or an image, got the name of a file, 'disk.fits'; read it first"
+    with pytest.raises(ValueError, match=message):
+        as_source("template 0", content)
+
+
+def test_several_sources_are_added_up():
+    planet, total = (
+        PointSource(9.0, 130.0),
+        seen(PointSource(9.0, 130.0), psf=POINT) + seen(SkyImage(PLANET), psf=POINT),
+    )
+    for content in ([planet, PLANET], (planet, SkyImage(PLANET)), {"planet": planet, "disk": PLANET}):
+        source = as_source("source", content)
+        assert isinstance(source, Together)
+        np.testing.assert_allclose(seen(source, psf=POINT), total, atol=1e-15)
+    with pytest.raises(ValueError, match="'disk' must be finite everywhere"):
+        as_source("source", {"planet": planet, "disk": PLANET * np.nan})
+
+
+def test_rows_of_numbers_are_one_image():
+    np.testing.assert_array_equal(as_source("image", list(PLANET)).data, PLANET)
+    np.testing.assert_array_equal(as_source("image", PLANET.tolist()).data, PLANET)
+
+
+@pytest.mark.parametrize("unit", [u.Jy, u.Jy / u.pix])
+@pytest.mark.parametrize("frames_unit", [u.mJy, u.mJy / u.pix])
+def test_flux_and_flux_per_pixel_are_the_same(unit, frames_unit):
+    found = seen(SkyImage(PLANET / 1000 * unit), unit=frames_unit)
+    np.testing.assert_allclose(found, seen(SkyImage(PLANET)), atol=1e-12)
+
+
+@pytest.mark.parametrize("unit", [u.Jy, u.mJy / u.pix])
+@pytest.mark.parametrize("scale", [0.025, SCALE])
+def test_flux_per_pixel_becomes_a_surface_brightness_by_the_area_of_its_own_pixels(unit, scale):
+    size = int(47 * SCALE / scale) // 2 * 2 + 1
+    image = model(size, (size // 2, size // 2), scale)
+    area = (scale * u.arcsec) ** 2
+    brightness = (image * (u.Jy if unit == u.Jy else u.mJy) / area).to(u.MJy / u.sr)
+    found = seen(SkyImage(image * unit, pixel_scale=scale), unit=u.MJy / u.sr)
+    expected = seen(SkyImage(brightness, pixel_scale=scale), unit=u.MJy / u.sr)
+    np.testing.assert_allclose(found, expected, atol=1e-10 * expected.max())
+
+
+def test_flux_becomes_a_surface_brightness_on_the_frames_own_pixels_if_their_scale_is_known():
+    found = seen(SkyImage(PLANET * u.Jy), unit=u.Jy / u.arcsec**2)
+    np.testing.assert_allclose(found, seen(SkyImage(PLANET)) / SCALE**2, atol=1e-10)
+    with pytest.raises(ValueError, match="got Jy, where the frames' pixel scale is not known"):
+        seen(SkyImage(PLANET * u.Jy), unit=u.Jy / u.arcsec**2, pixel_scale=None)
+
+
+def test_a_planet_s_flux_in_frames_of_surface_brightness_is_its_sum_times_the_pixel_s_area():
+    found = seen(PointSource(9.0, 130.0, 2 * u.Jy), psf=POINT, unit=u.Jy / u.arcsec**2)
+    np.testing.assert_allclose(found.sum(axis=(1, 2)) * SCALE**2, 2.0, rtol=1e-4)
+
+
+def test_an_image_that_is_cut_off_is_named():
+    with pytest.warns(GeometryWarning, match="'disk' has 50% of its peak along its edge"):
+        as_source("disk", gaussian((15, 15), 7, 11, fwhm=6.0), pixel_scale=SCALE).frames(observer())

@@ -140,7 +140,7 @@ WRONG = {
     "threshold": (["--threshold", 0.2], "'threshold' must be a number in [1.0, inf], got 0.2"),
     "method": (["--method", "eye"], "'method' must be one of 'matched', 'aperture', got 'eye'"),
     "smearing": (["--smearing", "much"], "'smearing' must be degrees, or 'angles', got 'much'"),
-    "star": (["--star-flux", 0], "'star_flux' must be a number in"),
+    "star": (["--star-flux", 0], "'star_flux' must be a number above 0"),
     "aperture": (["--method", "aperture", "--star-flux", 3], "'method' must be 'matched' with '--star-flux'"),
     "aperture, fit": (["--method", "aperture", "--no-fit"], "'method' must be 'matched' with '--fit'"),
     "width": (["--fwhm", 0.1], "'fwhm' must be a number in"),

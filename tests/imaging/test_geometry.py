@@ -211,8 +211,8 @@ def test_an_angle_that_is_not_finite_is_named_with_its_frame(value):
     ("parts", "message"),
     [
         ({"parity": 2}, "'parity' must be one of 1, -1, got 2"),
-        ({"pixel_scale": 0.0}, "'pixel_scale' must be a number in"),
-        ({"pixel_scale": np.nan}, "'pixel_scale' must be a number in"),
+        ({"pixel_scale": 0.0}, "'pixel_scale' must be a number above 0"),
+        ({"pixel_scale": np.nan}, "'pixel_scale' must be a number above 0"),
         ({"angles": [[1.0, 2.0]]}, "'angles' must be of shape"),
         ({"center": (np.nan, 3.0)}, "'center' must be a finite number, got nan"),
     ],

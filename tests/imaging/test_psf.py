@@ -227,7 +227,7 @@ def test_normalised_it_has_a_sum_of_one_and_no_unit():
 
 def test_scaled_it_is_as_much_brighter():
     assert PSF.of(STAR).scaled(3).flux == pytest.approx(3 * STAR.sum())
-    with pytest.raises(ValueError, match="'factor' must be a number in"):
+    with pytest.raises(ValueError, match="'factor' must be a number above 0"):
         PSF.of(STAR).scaled(0)
 
 

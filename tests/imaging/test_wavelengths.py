@@ -19,7 +19,11 @@ def test_the_fwhm_of_every_channel_is_taken_as_it_is():
 
 @pytest.mark.parametrize(
     ("fwhm", "message"),
-    [(0.0, "a number in"), ([1.0, 2.0], "of shape"), ([3, 4, -5, 6, 7], "above 0, in pixels, got -5.0 for channel 2")],
+    [
+        (0.0, "a number above 0"),
+        ([1.0, 2.0], "of shape"),
+        ([3, 4, -5, 6, 7], "above 0, in pixels, got -5.0 for channel 2"),
+    ],
 )
 def test_a_fwhm_that_cannot_be_is_refused(fwhm, message):
     with pytest.raises(ValueError, match=f"'fwhm' must be .*{message}"):

@@ -198,7 +198,7 @@ def test_without_a_ratio_above_zero_there_is_no_position_error():
         ({"fwhm": 0.2}, "'fwhm' must be a number in"),
         ({"fwhm": FWHM, "threshold": np.nan}, "'threshold' must be a finite number"),
         ({"fwhm": FWHM, "detection_map": np.zeros((3, 3))}, r"'detection_map' must be of shape \(81, 83\)"),
-        ({"fwhm": FWHM, "pixel_scale": -1.0}, "'pixel_scale' must be a number in"),
+        ({"fwhm": FWHM, "pixel_scale": -1.0}, "'pixel_scale' must be a number above 0"),
         ({"fwhm": FWHM, "inner_radius": 500}, "'outer_radius' must be such that pixels lie between"),
     ],
 )

@@ -123,7 +123,7 @@ def test_where_fewer_than_three_elements_fit_there_is_no_threshold():
 
 def test_the_penalty_is_the_threshold_over_the_sigma():
     assert penalty(3.0, 9.2, 4.6) == pytest.approx(detection_threshold(3.0, 9.2, 4.6) / 3)
-    with pytest.raises(ValueError, match="'sigma' must be a number in"):
+    with pytest.raises(ValueError, match="'sigma' must be a number above 0"):
         penalty(0.0, 9.2, 4.6)
 
 

@@ -76,7 +76,7 @@ def test_factors_may_be_given():
         ({"factors": [1, 2, 0, 4, 5]}, "'factors' must be numbers above 0, got 0 for night 2"),
         ({"factors": [1, 2]}, r"'factors' must be of shape \(5,\)"),
         ({"factors": 1, "to": 3}, "'factors' and 'to' say the same thing"),
-        ({"to": 0}, "'to' must be a number in"),
+        ({"to": 0}, "'to' must be a number above 0"),
         ({"inner_radius": 9, "outer_radius": 4}, "'outer_radius' must be such that pixels lie"),
         ({"inner_radius": 16.7}, "'outer_radius' must be above inner_radius=16.7, got 16.5"),
     ],

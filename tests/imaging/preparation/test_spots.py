@@ -67,7 +67,7 @@ def test_where_there_are_no_spots_none_are_found():
         ({}, "'spots' must be given as four"),
         ({"spots": np.zeros((4, 2)), "separation": 3}, "'spots' and 'separation' say the same thing"),
         ({"spots": np.zeros((3, 2))}, r"'spots' must be of shape \(4, 2\), got \(3, 2\)"),
-        ({"separation": 0}, "'separation' must be a number in"),
+        ({"separation": 0}, "'separation' must be a number above 0"),
         ({"separation": 9, "spot_radius": 1}, "'spot_radius' must be a number in"),
     ],
 )

@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from astronmf.imaging.injection import inject, inject_image
     from astronmf.imaging.modelling.callable_model import CallableModel
     from astronmf.imaging.modelling.fit_result import TemplateFit
+    from astronmf.imaging.modelling.forward_images import ForwardImages
     from astronmf.imaging.modelling.forward_model import ForwardModel
+    from astronmf.imaging.modelling.likelihood import Likelihood
     from astronmf.imaging.modelling.noise import reference_systematics
     from astronmf.imaging.modelling.observing import Observer
     from astronmf.imaging.modelling.rings import EdgeOnDisk, Ring
-    from astronmf.imaging.modelling.sampling import sample_posterior
+    from astronmf.imaging.modelling.sampling import Posterior, sample_posterior
     from astronmf.imaging.modelling.sources import PointSource, SkyImage, Source
+    from astronmf.imaging.modelling.together import Together
     from astronmf.imaging.psf import PSF
     from astronmf.imaging.reduction import Reduction
     from astronmf.imaging.spectral import reduce_spectral
@@ -32,11 +35,14 @@ __all__ = [
     "CallableModel",
     "Companion",
     "EdgeOnDisk",
+    "ForwardImages",
     "ForwardModel",
     "Frames",
     "Geometry",
+    "Likelihood",
     "Observer",
     "PointSource",
+    "Posterior",
     "Reduction",
     "Ring",
     "SkyImage",
@@ -44,6 +50,7 @@ __all__ = [
     "SpectralFrames",
     "SpectralReduction",
     "TemplateFit",
+    "Together",
     "build_components",
     "find_companions",
     "fit_companion",
@@ -61,12 +68,15 @@ __getattr__, __dir__ = lazily(
         "CallableModel": "imaging.modelling.callable_model",
         "Companion": "imaging.companions",
         "EdgeOnDisk": "imaging.modelling.rings",
+        "ForwardImages": "imaging.modelling.forward_images",
         "ForwardModel": "imaging.modelling.forward_model",
         "Frames": "imaging.frames",
         "Geometry": "imaging.geometry",
+        "Likelihood": "imaging.modelling.likelihood",
         "Observer": "imaging.modelling.observing",
         "PSF": "imaging.psf",
         "PointSource": "imaging.modelling.sources",
+        "Posterior": "imaging.modelling.sampling",
         "Reduction": "imaging.reduction",
         "Ring": "imaging.modelling.rings",
         "SkyImage": "imaging.modelling.sources",
@@ -74,6 +84,7 @@ __getattr__, __dir__ = lazily(
         "SpectralFrames": "imaging.spectral_frames",
         "SpectralReduction": "imaging.spectral_reduction",
         "TemplateFit": "imaging.modelling.fit_result",
+        "Together": "imaging.modelling.together",
         "build_components": "imaging.subtraction",
         "find_companions": "imaging.detection.search",
         "fit_companion": "imaging.companions",

@@ -334,7 +334,7 @@ def parameter_listing(table: Any) -> tuple[list[str], list[list[str]]]:
     if "median" in table.colnames:
         columns += ["median", "68.3 %"]
         for cells, row in zip(rows, table, strict=True):
-            cells += [f"{row['median']:.6g}", f"-{row['lower']:.2g} +{row['upper']:.2g}"]
+            cells.extend([f"{row['median']:.6g}", f"-{row['lower']:.2g} +{row['upper']:.2g}"])
     return columns, rows
 
 

@@ -131,11 +131,16 @@ def chosen_bits(dq_bits: DqBits, names: Mapping[str, int] | None) -> int | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a flag that is named twice is still one flag
-            bits = interpret_bit_flags(dq_bits, flag_name_map=table)
+            bits = interpret_bit_flags(_without_blanks(dq_bits), flag_name_map=table)
     except (AttributeError, TypeError, ValueError) as error:
         known = ", ".join(names) if names else "but flags of this instrument have no names here"
         raise fail("dq_bits", f"an integer, or names of flags ({known})", repr(dq_bits)) from error
     return 0 if bits is None else int(bits)
+
+
+def _without_blanks(choice: Any) -> Any:
+    """Return a choice without the blanks between its flags, which not every version of astropy takes."""
+    return "".join(choice.split()) if isinstance(choice, str) else choice
 
 
 def flagged(flags: Any, shape: tuple[int, ...], bits: int | None) -> BoolArray:

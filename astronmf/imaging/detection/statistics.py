@@ -18,6 +18,8 @@ from astronmf._validation import as_real_array, check_number, fail
 
 __all__ = ["detection_threshold", "penalty", "resolution_elements", "significance", "threshold", "two_sample_snr"]
 
+POLISHING_STEPS = 3
+
 LARGEST_SIGMA = 30.0  # beyond this the t quantile of few degrees of freedom leaves double precision
 SMALLEST_PROBABILITY = 1e-290
 
@@ -127,9 +129,23 @@ def threshold(sigma: Any, n_test: Any) -> Any:
         raise fail("sigma", f"numbers in [{-LARGEST_SIGMA:g}, {LARGEST_SIGMA:g}]", sigma)
     known = n >= 2
     out = np.full(wanted.shape, np.nan)
-    size = stats.t.isf(stats.norm.sf(np.abs(wanted[known])), n[known] - 1.0)
+    probability, degrees = stats.norm.logsf(np.abs(wanted[known])), n[known] - 1.0
+    size = _polished(stats.t.isf(np.exp(probability), degrees), probability, degrees)
     out[known] = np.copysign(size, wanted[known])
     return out[()]
+
+
+def _polished(t: FloatArray, wanted: FloatArray, degrees: FloatArray) -> FloatArray:
+    """Return values of t nearer to a tail of a wanted log-probability: Newton's steps in ``log t``.
+
+    What inverts the distribution is off by orders of magnitude in the farthest tails, by versions of SciPy.
+    """
+    for _ in range(POLISHING_STEPS):
+        tail = _log_tail(t, degrees)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            step = (tail - wanted) / (t * np.exp(stats.t.logpdf(t, degrees) - tail))
+        t = t * np.exp(np.where(np.isfinite(step), step, 0.0))
+    return t
 
 
 def detection_threshold(sigma: float, separation: Any, fwhm: float) -> Any:

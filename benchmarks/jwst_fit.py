@@ -56,7 +56,11 @@ def reduction_with_ring(target: Frames, components: Components, ring: np.ndarray
 
 
 def fits(
-    rings: Iterable[dict[str, float]], peak: float, systematics: Any = 0.02, calibration: str | None = "angles"
+    rings: Iterable[dict[str, float]],
+    peak: float,
+    systematics: Any = 0.02,
+    calibration: str | None = "angles",
+    where: Path | None = None,
 ) -> list[TemplateFit]:
     """Return the joint fit of every ring in front of every frame.
 
@@ -68,12 +72,14 @@ def fits(
         MJy/sr.
     systematics, calibration
         As in `Reduction.fit`; "references": from references of which each star is left out.
+    where
+        The folder of the data set; where the environment says by default.
     """
     out = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MissingDataWarning)
         warnings.simplefilter("ignore", DegeneracyWarning)
-        frames = reference_frames(folder())
+        frames = reference_frames(folder() if where is None else where)
         rings = list(rings)
         for target, others, components in targets(frames):
             error = systematics

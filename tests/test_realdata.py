@@ -11,6 +11,7 @@ from astronmf.cli import app
 from astronmf.exceptions import MissingDataWarning
 from astronmf.imaging import Frames, Reduction
 from astronmf.imaging.geometry import radius
+from benchmarks.jwst_fit import fits
 from benchmarks.jwst_injection import ring_fluxes
 
 INNER, OUTER = 6, 110  # pixels
@@ -145,3 +146,17 @@ def test_known_rings_come_back_with_their_flux(au_mic):
     assert np.abs(bright - 1).max() < 0.27
     errors = [np.median(np.abs(np.array(values) - 1)) for values in fractions.values()]
     assert errors == sorted(errors, reverse=True)  # the brighter the ring, the better
+
+
+@pytest.mark.parametrize(("peak", "median", "worst"), [(1.0, 0.015, 0.04), (0.33, 0.03, 0.10)])
+def test_a_calibrated_fit_knows_the_flux_of_a_ring_and_its_error(au_mic, peak, median, worst):
+    found = fits([{}], peak, where=au_mic)
+    values = np.array([fit.amplitudes[0] for fit in found])
+    pulls = (values - 1) / np.array([fit.errors[0] for fit in found])
+    assert len(values) == 6
+    assert abs(np.median(values) - 1) < median
+    assert np.abs(values - 1).max() < worst
+    assert (np.abs(pulls) <= 1).sum() >= 4
+    assert np.abs(pulls).max() < 3
+    formal = np.array([(fit.calibration.raw[0] - 1) / fit.calibration.raw_errors[0] for fit in found])
+    assert np.abs(formal).max() > 5  # what the errors of the files alone would say

@@ -87,10 +87,11 @@ def fitted(result: Reduction, psf: PSF) -> tuple[TemplateFit, dict[str, float]]:
     return found, dict(zip(likelihood.names, map(float, best), strict=True))
 
 
-def noise_ratios(result: Reduction, references: Frames, fit: TemplateFit) -> tuple[float, float]:
+def noise_ratios(result: Reduction, references: Frames, fit: TemplateFit) -> tuple[float, float, float]:
     """Return the scatter of residuals beyond 60 pixels: over the errors, and with the references' noise in them.
 
-    To first order the star's model is a sum of reference frames, whose noise it carries into the residual.
+    To first order the star's model is a sum of reference frames, whose noise it carries into the residual. The last
+    number is the largest factor that a reference frame has in it.
     """
     learnt = result.components.coefficients
     shares = hat_matrix(fit.coefficients, learnt, np.ones(len(learnt)))
@@ -101,7 +102,8 @@ def noise_ratios(result: Reduction, references: Frames, fit: TemplateFit) -> tup
     far = radius((SIZE, SIZE), result.science.geometry.center) > FAR
     used = np.isfinite(fit.residuals) & np.isfinite(carried) & far
     squares = np.square(fit.residuals[used])
-    return float(np.sqrt(np.mean(squares / own[used]))), float(np.sqrt(np.mean(squares / (own + carried)[used])))
+    ratios = [float(np.sqrt(np.mean(squares / variance[used]))) for variance in (own, own + carried)]
+    return ratios[0], ratios[1], float(shares.max())
 
 
 def main() -> None:
@@ -123,8 +125,9 @@ def main() -> None:
         print(f"| {name} | {raw:.3f} | {error:.3f} | {value:.3f} ± {widened:.3f} |")
     _, references = together.split()
     assert references is not None
-    own, carried = noise_ratios(result, references, fit)
+    own, carried, share = noise_ratios(result, references, fit)
     print(f"\nresidual beyond {FAR:g} pixels, over the errors: {own:.2f}; with the references' noise: {carried:.2f}")
+    print(f"largest factor of a reference frame in the star's model: {share:.1f}")
     if len(sys.argv) > 1:
         plot_fit(fit).savefig(Path(sys.argv[1]), dpi=110)
 

@@ -102,6 +102,7 @@ def print_one() -> None:
         found = fits([{}], peak)
         rows = {
             "errors of the file": [f"{fit.amplitudes[0]:.3f} ± {fit.errors[0]:.3f}" for fit in plain],
+            "pull of that": [f"{(fit.amplitudes[0] - 1) / fit.errors[0]:.1f}" for fit in plain],
             "and 2 % of the star": [
                 f"{fit.calibration.raw[0]:.3f} ± {fit.calibration.raw_errors[0]:.3f}" for fit in found
             ],
@@ -127,7 +128,8 @@ def _summary(found: list[TemplateFit]) -> str:
 def print_many() -> None:
     """Print a Markdown table over many rings of peak 1, for several sizes of the systematic error."""
     columns = "systematic error, inclination, raw: rms, calibrated: rms, worst, pull: mean, rms, within 1, beyond 3"
-    print("| " + columns.replace(", ", " | ") + " |\n" + "|---" * 9 + "|")
+    columns += ", degrees of freedom"
+    print("| " + columns.replace(", ", " | ") + " |\n" + "|---" * 10 + "|")
     for systematics in (*FRACTIONS, "references"):
         for inclination in INCLINATIONS:
             rings = [{"radius": r, "inclination": inclination, "position_angle": a} for r in RADII for a in ANGLES]
@@ -138,10 +140,11 @@ def print_many() -> None:
             known = np.isfinite(pull)
             off, pull = off[known], pull[known]
             label = systematics if isinstance(systematics, str) else f"{systematics:.0%}"
+            freedom = np.median([fit.calibration.degrees_of_freedom[0] for fit in found])
             near, far = np.mean(np.abs(pull) <= 1), np.mean(np.abs(pull) > 3)
             print(
                 f"| {label} | {inclination:g}° | {_rms(raw):.3f} | {_rms(off):.3f} | {np.abs(off).max():.3f} | "
-                f"{pull.mean():.2f} | {_rms(pull):.2f} | {near:.0%} | {far:.0%} |",
+                f"{pull.mean():.2f} | {_rms(pull):.2f} | {near:.0%} | {far:.0%} | {freedom:.1f} |",
                 flush=True,
             )
 

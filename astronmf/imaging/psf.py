@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import astropy.units as u
 import numpy as np
 from scipy import ndimage
-from scipy.interpolate import BSpline
 
 from astronmf._typing import BoolArray, FloatArray
 from astronmf._validation import as_real_array, check_integer, check_number, check_shape, fail
@@ -23,7 +22,6 @@ __all__ = ["PSF", "add_source"]
 
 SPLINE_ORDER = 5  # half a pixel at a FWHM of 2.5 pixels costs 0.2 % of the peak; a cubic spline, 1.3 %
 TAPS = np.arange(-3.0, 4.0)  # pixels in which a spline of this order is not 0, wherever it stands within half a pixel
-SPLINE = BSpline.basis_element(TAPS, extrapolate=False)
 PADDING = 8  # pixels of zeros around the stamp, in which the spline dies away
 LARGEST_OFFSET = 0.05  # pixels: a peak that is nearer to the middle is left where it is
 LARGEST_MISSING = 0.05  # share of the stamp that may be filled from its neighbours
@@ -221,10 +219,18 @@ def _add_one(out: FloatArray, psf: PSF, x: float, y: float, flux: float) -> None
         return
     stamp = psf._coefficients
     for axis, part in enumerate(fraction):
-        stamp = ndimage.convolve1d(stamp, SPLINE(np.clip(TAPS - part, -3.0, 3.0)), axis, mode="constant")
+        stamp = ndimage.convolve1d(stamp, _spline()(np.clip(TAPS - part, -3.0, 3.0)), axis, mode="constant")
     into = tuple(slice(*ends) for ends in inside)
     shown = tuple(slice(start - low, stop - low) for (start, stop), low in zip(inside, corner, strict=True))
     out[into] += flux * stamp[shown]
+
+
+@cache
+def _spline() -> Any:
+    """Return the basis element of the spline, whose module takes long to import."""
+    from scipy.interpolate import BSpline
+
+    return BSpline.basis_element(TAPS, extrapolate=False)
 
 
 def _one_image(values: FloatArray) -> FloatArray:

@@ -22,7 +22,7 @@ from astronmf.imaging.geometry import center_pixel
 from astronmf.imaging.modelling.methods import ModellingMethods
 from astronmf.imaging.modes import Recipe
 from astronmf.imaging.self_reference import SelfReference
-from astronmf.imaging.sky_coordinates import north_up
+from astronmf.imaging.sky_coordinates import north_up, star_of
 from astronmf.imaging.target import Bases, Choice, residual_variances
 
 __all__ = ["Reduction"]
@@ -169,7 +169,7 @@ class Reduction(ModellingMethods, Stored):
     @property
     def star(self) -> tuple[float, float] | None:
         """RA and Dec of the star, degrees, where they are known."""
-        return (self.meta["ra"], self.meta["dec"]) if {"ra", "dec"} <= self.meta.keys() else None
+        return star_of(self.meta)
 
     @property
     def recipe(self) -> Recipe:

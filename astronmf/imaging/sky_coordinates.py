@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -11,7 +13,7 @@ from astropy.wcs import WCS
 from astronmf._typing import FloatArray
 from astronmf._validation import fail
 
-__all__ = ["SkyGrid", "north_up"]
+__all__ = ["SkyGrid", "north_up", "star_of"]
 
 LARGEST_SKEW = 1e-3  # of a pixel: pixels that differ by more from a square are no pixels of an image here
 
@@ -72,6 +74,11 @@ class SkyGrid:
         if not np.isfinite([x, y]).all():
             raise fail("wcs", "of a sky on which the star is (or 'center' given)", f"nothing at {coordinates}")
         return float(x), float(y)
+
+
+def star_of(meta: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return RA and Dec of the star, degrees, where a result's meta has them."""
+    return (meta["ra"], meta["dec"]) if {"ra", "dec"} <= meta.keys() else None
 
 
 def north_up(center: tuple[int, int], pixel_scale: float, star: tuple[float, float] | None) -> WCS:

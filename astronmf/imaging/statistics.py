@@ -6,13 +6,13 @@ import warnings
 
 import numpy as np
 from astropy.stats import mad_std
-from scipy.stats import norm
+from scipy import special
 
 from astronmf._typing import FloatArray
 
 __all__ = ["MAD_TO_SIGMA", "MEDIAN_PENALTY", "mad_sigma", "median_frame"]
 
-MAD_TO_SIGMA = float(1 / norm.ppf(0.75))  # of a Gaussian
+MAD_TO_SIGMA = float(1 / special.ndtri(0.75))  # of a Gaussian
 
 # A median of many Gaussian values scatters so much more than their mean.
 MEDIAN_PENALTY = float(np.sqrt(np.pi / 2))

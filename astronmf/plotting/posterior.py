@@ -57,8 +57,7 @@ def plot_posterior(posterior: Posterior, *, discard: int | None = None, amplitud
     samples, names = samples[:, varied], [name for name, chosen in zip(names, varied, strict=True) if chosen]
     if len(samples) <= len(names):
         raise fail("posterior", f"of more than {len(names)} samples", len(samples))
-    at = np.unravel_index(int(np.argmax(posterior.log_probability)), posterior.log_probability.shape)
-    best = np.concatenate([posterior.samples[at], posterior.amplitudes[at]])[: len(varied)][varied]
+    best = np.concatenate([posterior.best, posterior.best_amplitudes])[: len(varied)][varied]
     size = PANEL * len(names) + 1.2
     figure: Figure = corner.corner(
         samples,

@@ -18,14 +18,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special  # not scipy.stats, which takes as long to import as all of this package
 
 from astronmf._typing import BoolArray, FloatArray
 from astronmf.imaging.modelling.covariance import inverse_of_known
 
 __all__ = ["AngleCalibration", "calibrate", "calibration_angles"]
 
-ONE_SIGMA = float(stats.norm.cdf(1.0))
+ONE_SIGMA = float(special.ndtr(1.0))
 LARGEST_INFLATION = 100.0  # of a variance by the common light: a template with more hardly changes when it is turned
 
 
@@ -119,7 +119,7 @@ def calibrate(curvature: FloatArray, gradient: FloatArray, known: BoolArray, ang
         if seen.any() and trace > 0:
             factor[j] = np.sqrt(np.sum(nulls[j, seen] ** 2) / trace)
             freedom[j] = trace**2 / float(np.sum(spread**2))
-    widened = factor * stats.t.ppf(ONE_SIGMA, freedom)
+    widened = factor * special.stdtrit(freedom, ONE_SIGMA)
     unknown = np.where(raw_known, 0.0, np.nan)
     return AngleCalibration(
         angles=angles,

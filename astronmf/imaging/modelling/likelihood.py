@@ -15,7 +15,6 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
-from scipy import optimize
 
 from astronmf._typing import FloatArray, Progress, no_progress
 from astronmf._validation import as_real_array, check_number, check_shape, fail
@@ -295,6 +294,8 @@ def _value(sources: Mapping[str, Any], source: str, parameter: str) -> float | N
 
 def _simplex(cost: Any, start: FloatArray, tolerance: float, most: int) -> Any:
     """Return where the simplex method ends, from shares of the ranges."""
+    from scipy import optimize  # here, so that reductions do not wait for it
+
     start = np.clip(start, 0.0, 1.0)
     corners = np.vstack([start, start + FIRST_STEP * np.where(start > 0.5, -1.0, 1.0) * np.eye(len(start))])
     options = {"xatol": tolerance, "fatol": tolerance, "maxfev": most, "initial_simplex": corners}

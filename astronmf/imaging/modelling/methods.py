@@ -113,8 +113,7 @@ class ModellingMethods:
     ) -> Observer:
         """Return how the sky becomes the science frames; parameters as of `forward`, and as of `Observer`."""
         point = None if psf is None else PSF.of(psf)
-        star = (self.meta["ra"], self.meta["dec"]) if {"ra", "dec"} <= self.meta.keys() else None
-        parts = {"psf": point, "transmission": transmission, "smearing": smearing, "cached": cached, "star": star}
+        parts = {"psf": point, "transmission": transmission, "smearing": smearing, "cached": cached, "star": self.star}
         return Observer(self.science.geometry, self.science.shape, unit=self.unit, **parts)
 
     def fit(

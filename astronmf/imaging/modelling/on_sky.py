@@ -9,7 +9,7 @@ from astropy.wcs import WCS
 from astronmf._typing import FloatArray
 from astronmf.imaging.geometry import Geometry, center_pixel
 from astronmf.imaging.modelling.reduced import Reduced
-from astronmf.imaging.sky_coordinates import north_up
+from astronmf.imaging.sky_coordinates import north_up, star_of
 
 __all__ = ["OnSky", "about"]
 
@@ -43,8 +43,7 @@ class OnSky:
         """Return the sky coordinates of `combined`: offsets from the star, or RA and Dec where they are known."""
         if self.pixel_scale is None:
             return None
-        star = (self.meta["ra"], self.meta["dec"]) if {"ra", "dec"} <= self.meta.keys() else None
-        return north_up(self.center, self.pixel_scale, star)
+        return north_up(self.center, self.pixel_scale, star_of(self.meta))
 
 
 def about(reduction: Reduced) -> dict[str, Any]:

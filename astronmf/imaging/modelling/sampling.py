@@ -71,9 +71,17 @@ class Posterior:
     @property
     def best(self) -> FloatArray:
         """The most probable of the samples: (d,)."""
-        return np.asarray(
-            self.samples[np.unravel_index(int(np.argmax(self.log_probability)), self.log_probability.shape)]
-        )
+        return np.asarray(self.samples[self._most_probable])
+
+    @property
+    def best_amplitudes(self) -> FloatArray:
+        """The best amplitudes for it: (t,)."""
+        return np.asarray(self.amplitudes[self._most_probable])
+
+    @property
+    def _most_probable(self) -> tuple[int, ...]:
+        where = np.unravel_index(int(np.argmax(self.log_probability)), self.log_probability.shape)
+        return tuple(int(at) for at in where)
 
     def flat(self, discard: int | None = None, *, amplitudes: bool = True) -> FloatArray:
         """Return the samples of all walkers, parameters and then amplitudes last: (m, d + t).
@@ -103,9 +111,8 @@ class Posterior:
     def table(self, discard: int | None = None) -> QTable:
         """Return median, lower and upper error (68.3 %) of each parameter and amplitude, and the best sample."""
         low, middle, high = np.percentile(self.flat(discard), PERCENTILES, axis=0)
-        at = np.unravel_index(int(np.argmax(self.log_probability)), self.log_probability.shape)
         table = QTable({"name": self.columns, "median": middle, "lower": middle - low, "upper": high - middle})
-        table["best"] = np.concatenate([self.samples[at], self.amplitudes[at]])
+        table["best"] = np.concatenate([self.best, self.best_amplitudes])
         table.meta |= {"acceptance": self.acceptance, "steps": len(self.samples), "walkers": self.samples.shape[1]}
         return table
 

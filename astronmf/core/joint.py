@@ -6,7 +6,7 @@ with the templates T, whose amplitudes a are common to all observations and non-
 a, each observation's coefficients are a small non-negative least-squares problem of their own. So χ² is a function of a
 alone, convex, with a continuous gradient, and quadratic wherever the observations' active sets stay as they are: there
 the coefficients can be eliminated (Schur complement), and the minimum of the piece is one small solution away. Such
-steps, shortened where χ² would rise, end at the minimum as soon as a step changes no active set: after two or three.
+steps, shortened where χ² would rise, end at the minimum as soon as a step changes no active set.
 """
 
 from __future__ import annotations
